@@ -1,0 +1,43 @@
+// swift-tools-version: 6.2
+// The package: one hot module (CacheCore), thin modules around it, one executable that serves and one that measures.
+// Imports go downwards only: swiftcached -> Server -> {CacheCore, Events, Options}. Docs/architecture.md has the picture.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableExperimentalFeature("Lifetimes"),
+]
+// Tests call C clients and Foundation, so they keep the warnings rule but not the strict memory safety one.
+let testing: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+
+let package = Package(
+  name: "swiftcached",
+  products: [
+    .executable(name: "swiftcached", targets: ["swiftcached"]),
+    .executable(name: "swiftcached-bench", targets: ["Bench"]),
+  ],
+  targets: [
+    .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
+    .systemLibrary(name: "CSystem"),
+    .target(name: "CacheCore", dependencies: ["CSystem"], swiftSettings: strict),
+    .target(name: "Options", swiftSettings: strict),
+    .target(name: "Events", dependencies: ["CLibevent", "CSystem", "CacheCore"], swiftSettings: strict),
+    .target(name: "Server", dependencies: ["CacheCore", "Events", "Options"], swiftSettings: strict),
+    .executableTarget(name: "swiftcached", dependencies: ["Server", "Options"], swiftSettings: strict),
+    .executableTarget(name: "Bench", dependencies: ["Events"], swiftSettings: strict),
+
+    .systemLibrary(
+      name: "CLibmemcached", path: "Tests/CLibmemcached", pkgConfig: "libmemcached", providers: [.apt(["libmemcached-dev"])]),
+    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: testing),
+    .testTarget(name: "CacheCoreTests", dependencies: ["CacheCore", "TestSupport"], swiftSettings: testing),
+    .testTarget(name: "OptionsTests", dependencies: ["Options"], swiftSettings: testing),
+    .testTarget(name: "ServerTests", dependencies: ["TestSupport", "swiftcached"], swiftSettings: testing),
+    .testTarget(
+      name: "LibmemcachedTests", dependencies: ["CLibmemcached", "TestSupport", "swiftcached"], swiftSettings: testing),
+    .testTarget(
+      name: "ConformanceTests", dependencies: ["CacheCore", "TestSupport", "swiftcached"], swiftSettings: testing),
+    .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: testing),
+  ]
+)

@@ -1,0 +1,99 @@
+// The server's settings after the command line was read and checked. Values only: no parsing (CommandLine), no names on
+// the command line (OptionTable). What each one does is said once, in the row of OptionTable that sets it.
+
+/// How a listener tells which protocol a client speaks.
+public enum BindingProtocol: String, Sendable {
+  case automatic = "auto-negotiate"
+  case ascii
+  case binary
+}
+
+/// One `-l` element, or the wildcard when there is none.
+public struct ListenAddress: Sendable, Equatable {
+  /// A name or a numeric address as written; nil means every address.
+  public var host: String?
+  /// The port of this element; nil means `-p`.
+  public var port: Int?
+  public var bindingProtocol: BindingProtocol?
+  public init(host: String? = nil, port: Int? = nil, bindingProtocol: BindingProtocol? = nil) {
+    self.host = host
+    self.port = port
+    self.bindingProtocol = bindingProtocol
+  }
+}
+
+/// Everything an operator can set, with the reference's defaults.
+public struct Settings: Sendable {
+  public init() {}
+
+  // Network
+  public var port = 11211
+  public var portWasGiven = false
+  public var udpPort = 0
+  public var unixSocketPath: String?
+  public var unixSocketMask = 0o700
+  /// Empty means one wildcard listener per address family.
+  public var listenAddresses: [ListenAddress] = []
+  /// The `-l` words as given, joined by commas; nil when absent (`inter` of `stats settings`).
+  public var listenText: String?
+  public var bindingProtocol = BindingProtocol.automatic
+  public var listenBacklog = 1024
+  public var maxConnections = 1024
+  public var maxConnectionsFast = true
+  public var idleTimeoutSeconds = 0
+  public var requestsPerEvent = 20
+  /// Without -R an event is bounded by bytes alone; with it by requests too.
+  public var requestsPerEventWasGiven = false
+  public var threads = 4
+
+  // Memory
+  public var memoryLimitBytes = 64 << 20
+  public var itemSizeMaxBytes = 1 << 20
+  public var growthFactor = 1.25
+  public var slabMinimumBytes = 48
+  public var slabChunkMaxBytes = 512 << 10
+  /// `-o slab_sizes`, ascending; empty means the growth factor decides.
+  public var slabSizes: [Int] = []
+  public var evictionsEnabled = true
+  public var lockMemory = false
+  public var largePages = false
+  public var casEnabled = true
+  public var hashPower = 16
+  public var hashExpandEnabled = true
+  /// As written by the operator; nil means ours. Accepted for compatibility: one keyed hash serves every name.
+  public var hashAlgorithm: String?
+  public var slabReassign = true
+  public var slabAutomove = 1
+  public var slabAutomoveRatio = 0.8
+  public var slabAutomoveWindow = 10
+  public var lruCrawler = true
+  public var lruCrawlerSleepMicroseconds = 100
+  public var lruCrawlerToCrawl = 0
+  public var lruMaintainer = true
+  public var hotLRUPercent = 20
+  public var warmLRUPercent = 40
+  public var hotMaxFactor = 0.2
+  public var warmMaxFactor = 2.0
+  public var temporaryLRU = false
+  public var temporaryTTLSeconds = 61
+  public var tailRepairTimeSeconds = 0
+  public var trackSizes = false
+  public var readBufferMemoryLimitMegabytes = 0
+  public var watcherLogBufferKilobytes = 256
+  public var workerLogBufferKilobytes = 64
+
+  // Process
+  public var user: String?
+  public var daemonize = false
+  public var pidFile: String?
+  public var coreDumps = false
+  public var verbosity = 0
+
+  // Gates
+  public var shutdownCommandEnabled = false
+  public var flushEnabled = true
+  public var dumpEnabled = true
+  public var watchEnabled = true
+  public var detailEnabled = false
+  public var prefixDelimiter: UInt8 = 0x3a
+}
