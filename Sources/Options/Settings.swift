@@ -12,8 +12,9 @@ public enum BindingProtocol: String, Sendable {
 public struct ListenAddress: Sendable, Equatable {
   /// A name or a numeric address as written; nil means every address.
   public var host: String?
-  /// The port of this element; nil means `-p`.
+  /// The port of this element, 1...65535, or -1 for one the kernel chooses; nil means `-p`.
   public var port: Int?
+  /// The protocol of this listener alone; nil means `-B`.
   public var bindingProtocol: BindingProtocol?
   public init(host: String? = nil, port: Int? = nil, bindingProtocol: BindingProtocol? = nil) {
     self.host = host
@@ -27,6 +28,7 @@ public struct Settings: Sendable {
   public init() {}
 
   // Network
+  /// 1...65535; 0 means no TCP listener, -1 one the kernel chooses.
   public var port = 11211
   public var portWasGiven = false
   public var udpPort = 0
@@ -47,12 +49,14 @@ public struct Settings: Sendable {
   public var threads = 4
 
   // Memory
+  /// A negative `-m` is the largest whole number of MiB an Int holds.
   public var memoryLimitBytes = 64 << 20
   public var itemSizeMaxBytes = 1 << 20
+  /// Above 1, at most 4294967295.
   public var growthFactor = 1.25
   public var slabMinimumBytes = 48
   public var slabChunkMaxBytes = 512 << 10
-  /// `-o slab_sizes`, ascending; empty means the growth factor decides.
+  /// `-o slab_sizes` as written (not rounded to 8), ascending, at most 62; empty means the growth factor decides.
   public var slabSizes: [Int] = []
   public var evictionsEnabled = true
   public var lockMemory = false

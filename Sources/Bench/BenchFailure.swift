@@ -1,0 +1,27 @@
+// Why the program ends early, and the exit status each reason gives.
+
+enum BenchFailure: Error {
+  /// The command line makes no sense.
+  case usage(String)
+  /// A reply was not what it must be: the server is wrong, whatever its speed.
+  case wrongReply(String)
+  case serverDidNotStart(String)
+  case failed(String)
+  case interrupted
+
+  var message: String {
+    switch self {
+    case .usage(let text): return text + "\n  `swiftcached-bench --help` lists the options."
+    case .wrongReply(let text), .serverDidNotStart(let text), .failed(let text): return text
+    case .interrupted: return "interrupted; the servers have been stopped"
+    }
+  }
+
+  var exitStatus: Int32 {
+    switch self {
+    case .wrongReply: return 1
+    case .usage, .serverDidNotStart, .failed: return 2
+    case .interrupted: return 130
+    }
+  }
+}

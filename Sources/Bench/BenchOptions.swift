@@ -1,0 +1,114 @@
+// The command line of the benchmark: reading, checking, help. What the options do is done elsewhere.
+import Events
+
+/// What a run of the program shall do.
+struct BenchOptions: Sendable {
+  var servers: [ServerChoice] = []
+  var cases: [LoadCase] = []
+  var roundCount = 5
+  var connectionCount = 50
+  var threadCount = 4
+  var isPinned = true
+  var isQuick = false
+  var countsInstructions = false
+  var jsonPath: String?
+  var timeoutSeconds = 60
+  var showsHelp = false
+
+  /// Reads the words after the program's name. Throws `BenchFailure.usage` on words it does not know.
+  init(_ words: [String]) throws {
+    var rest = words[...]
+    var caseNames: String?
+    while let word = rest.popFirst() {
+      switch word {
+      case "--server": servers.append(try ServerChoice(Self.value(of: word, &rest)))
+      case "--cases": caseNames = try Self.value(of: word, &rest)
+      case "--rounds": roundCount = try Self.number(of: word, &rest, in: 1...1000)
+      case "--connections": connectionCount = try Self.number(of: word, &rest, in: 1...10_000)
+      case "--threads": threadCount = try Self.number(of: word, &rest, in: 1...256)
+      case "--timeout-seconds": timeoutSeconds = try Self.number(of: word, &rest, in: 1...3600)
+      case "--json": jsonPath = try Self.value(of: word, &rest)
+      case "--pin": isPinned = true
+      case "--no-pin": isPinned = false
+      case "--quick": isQuick = true
+      case "--callgrind": countsInstructions = true
+      case "-h", "--help": showsHelp = true
+      default: throw BenchFailure.usage("unknown option \(word)")
+      }
+    }
+    isPinned = isPinned && LoadHost.processorCount > 1
+    if servers.isEmpty { servers = Self.defaultServers() }
+    cases = try selectCases(caseNames)
+  }
+
+  /// The rows named, or those that belong to this kind of run.
+  private func selectCases(_ names: String?) throws -> [LoadCase] {
+    guard let names else {
+      if countsInstructions { return LoadCase.all.filter(\.isInstructionCounted) }
+      return isQuick ? LoadCase.all.filter(\.isQuick) : LoadCase.all
+    }
+    return try names.split(separator: ",").map { name in
+      guard let row = LoadCase.all.first(where: { $0.name == name }) else {
+        throw BenchFailure.usage(
+          "no case \(name); there are \(LoadCase.all.map(\.name).joined(separator: ", "))")
+      }
+      return row
+    }
+  }
+
+  /// Ours beside this program, against the memcached of the system.
+  private static func defaultServers() -> [ServerChoice] {
+    let program = LoadHost.programPath
+    let folder = program.lastIndex(of: "/").map { program[...$0] } ?? "./"
+    return [
+      ServerChoice(name: "swiftcached", path: folder + "swiftcached"),
+      ServerChoice(name: "memcached", path: "/usr/bin/memcached"),
+    ]
+  }
+
+  private static func value(of option: String, _ rest: inout ArraySlice<String>) throws -> String {
+    guard let value = rest.popFirst() else { throw BenchFailure.usage("\(option) needs a value") }
+    return value
+  }
+
+  private static func number(
+    of option: String, _ rest: inout ArraySlice<String>, in range: ClosedRange<Int>
+  ) throws -> Int {
+    let text = try value(of: option, &rest)
+    guard let number = Int(text), range.contains(number) else {
+      throw BenchFailure.usage("\(option) \(text): give a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+
+  static var help: String {
+    let width = LoadCase.all.map(\.name.count).max() ?? 0
+    let rows = LoadCase.all.map { "  \($0.name.padded(to: width))  \($0.summary)" }.joined(separator: "\n")
+    return """
+      swiftcached-bench: runs cache servers against each other and checks every reply.
+
+      Usage: swiftcached-bench [options]
+             swiftcached-bench floor --port P --request-bytes N --reply-bytes M
+
+        --server NAME=PROGRAM   a server to run, with extra arguments after blanks ("a=./server -C"); give it for each
+                                server. The first is compared with each other one. NAME=floor adds the floor: a server
+                                that answers without parsing. Default: swiftcached beside this program, and memcached.
+        --cases A,B             only these cases
+        --rounds N              rounds for each case and server, default 5
+        --connections N         client connections, default 50
+        --threads N             worker threads of each server (-t), default 4
+        --pin, --no-pin         servers on processor 0 and load on processor 1 (default where there are two), or free
+        --quick                 two short rounds, without the cases that fill a large server: about 20 seconds
+        --callgrind             count instructions per request with valgrind instead of measuring time
+        --json FILE             append one JSON line for each case to FILE
+        --timeout-seconds N     longest time of one round, default 60
+        -h, --help              this text
+
+      Cases:
+      \(rows)
+
+      Exit status: 0 when all replies were right, 1 when a reply was wrong, 2 when the run could not be done.
+
+      """
+  }
+}

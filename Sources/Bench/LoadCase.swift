@@ -1,0 +1,68 @@
+// The table of cases: one row is one kind of load. Nothing here sends or measures; RequestPool turns a row into bytes.
+
+/// What the requests of a case do.
+enum LoadOperation: Sendable {
+  case get
+  case set
+  /// Nine gets to one set.
+  case mixed
+}
+
+/// One row of the table.
+struct LoadCase: Sendable {
+  let name: String
+  let summary: String
+  let operation: LoadOperation
+  /// Keys in one get; above 1 the figures are for one key.
+  let keysPerGet: Int
+  /// Requests sent in one write, before the first reply is read.
+  let depth: Int
+  /// Keys stored before the measuring starts; requests draw from them at random.
+  let keyCount: Int
+  let valueByteCount: Int
+  /// Writes of one round; a round takes about a second with a server like memcached.
+  let batchesPerRound: Int
+  /// Part of a `--quick` run.
+  let isQuick: Bool
+  /// Part of a `--callgrind` run.
+  let isInstructionCounted: Bool
+
+  /// What a round divides its figures by, per batch: requests, or keys of a multiget.
+  var requestsPerBatch: Int { keysPerGet * depth }
+  var unit: String { keysPerGet > 1 ? "key" : "request" }
+
+  init(
+    _ name: String, _ summary: String, _ operation: LoadOperation, keysPerGet: Int = 1, depth: Int = 1,
+    keyCount: Int = 100_000, valueByteCount: Int = 100, batchesPerRound: Int, isQuick: Bool = true,
+    isInstructionCounted: Bool = true
+  ) {
+    self.name = name
+    self.summary = summary
+    self.operation = operation
+    self.keysPerGet = keysPerGet
+    self.depth = depth
+    self.keyCount = keyCount
+    self.valueByteCount = valueByteCount
+    self.batchesPerRound = batchesPerRound
+    self.isQuick = isQuick
+    self.isInstructionCounted = isInstructionCounted
+  }
+
+  static let all: [LoadCase] = [
+    LoadCase("get1", "get of one key", .get, batchesPerRound: 150_000),
+    LoadCase("mget100", "get of 100 keys", .get, keysPerGet: 100, batchesPerRound: 12_000),
+    LoadCase("pget50", "50 gets in one write", .get, depth: 50, batchesPerRound: 4_000),
+    LoadCase("set100", "set of 100 bytes", .set, batchesPerRound: 150_000),
+    LoadCase("pset50", "50 sets of 100 bytes in one write", .set, depth: 50, batchesPerRound: 10_000),
+    LoadCase(
+      "set4k", "set of 4096 bytes", .set, keyCount: 10_000, valueByteCount: 4096, batchesPerRound: 120_000),
+    LoadCase(
+      "mix9010", "90 % get, 10 % set", .mixed, batchesPerRound: 150_000, isInstructionCounted: false),
+    LoadCase(
+      "get100k", "get of one key with 100 000 bytes", .get, keyCount: 1_000, valueByteCount: 100_000,
+      batchesPerRound: 20_000, isInstructionCounted: false),
+    LoadCase(
+      "mget100-2m", "get of 100 keys out of 2 million", .get, keysPerGet: 100, keyCount: 2_000_000,
+      batchesPerRound: 10_000, isQuick: false, isInstructionCounted: false),
+  ]
+}

@@ -1,0 +1,119 @@
+// Runs one case: starts and fills each server once, then takes rounds in turn (A B A B ...), so that what disturbs the
+// machine disturbs both. Gives figures; printing them is Report's.
+import Events
+
+/// The figures of one round of one server.
+struct RoundFigures: Sendable {
+  /// Scheduler time of all the server's threads, by request.
+  let processorNanosecondsPerRequest: Double
+  let requestsPerSecond: Double
+  /// From sending a batch to the last byte of its reply.
+  let medianLatencyNanoseconds: Double
+  let slowLatencyNanoseconds: Double
+  /// The parts of one processor that the server and the load used: what is near 1 limits the throughput.
+  let serverUtilisation: Double
+  let loadUtilisation: Double
+}
+
+/// All rounds of one server in one case.
+struct ServerFigures: Sendable {
+  let name: String
+  var rounds: [RoundFigures] = []
+
+  func median(_ figure: (RoundFigures) -> Double) -> Double { rounds.map(figure).median }
+}
+
+/// The processors of a pinned run.
+enum Processors {
+  static let server = 0
+  static let load = 1
+}
+
+/// Measures the cases of a run.
+struct Measurement {
+  let options: BenchOptions
+
+  private var roundCount: Int { options.isQuick ? min(2, options.roundCount) : options.roundCount }
+
+  /// How the run is done, for the head of its output.
+  var description: String {
+    let place =
+      options.isPinned
+      ? "servers on processor \(Processors.server), load on processor \(Processors.load)" : "nothing pinned"
+    return "\(roundCount) rounds, \(options.connectionCount) connections, \(options.threadCount) server threads, "
+      + place
+  }
+
+  /// Runs all rounds of the case on every server that can do it.
+  func run(_ row: LoadCase) throws -> [ServerFigures] {
+    let batches = options.isQuick ? max(row.batchesPerRound / 5, 1) : row.batchesPerRound
+    let pool = RequestPool(row, keyCount: row.keyCount, batches: batches)
+    let choices = options.servers.filter { !$0.isFloor || row.operation != .mixed }
+    let servers = try choices.map { try start($0, row, pool) }
+    var figures = choices.map { ServerFigures(name: $0.name) }
+    for _ in 0..<roundCount {
+      for (index, server) in servers.enumerated() {
+        figures[index].rounds.append(try round(server, row, pool, batches: batches))
+      }
+    }
+    return figures
+  }
+
+  private func start(_ choice: ServerChoice, _ row: LoadCase, _ pool: RequestPool) throws -> ServerUnderTest {
+    let sizes = FloorSizes(requestByteCount: pool.requestRange(0).count, replyByteCount: pool.replyByteCount(0))
+    pinIfWanted(Processors.server)
+    defer { pinIfWanted(Processors.load) }
+    let server = try ServerUnderTest(choice, threads: options.threadCount, floorSizes: sizes)
+    pinIfWanted(Processors.load)
+    try server.fill(row, keyCount: row.keyCount, options)
+    try server.settle()
+    return server
+  }
+
+  private func pinIfWanted(_ processor: Int) {
+    if options.isPinned { _ = LoadHost.pin(toProcessor: processor) }
+  }
+
+  /// One round: new connections, a tenth of the requests to warm up, then the measured ones.
+  private func round(
+    _ server: ServerUnderTest, _ row: LoadCase, _ pool: RequestPool, batches: Int
+  ) throws -> RoundFigures {
+    var load = try LoadGenerator(server, row, options)
+    _ = try load.run(pool, batches: max(batches / 10, 1), timeoutSeconds: options.timeoutSeconds)
+    let loadBefore = LoadHost.ownProcessorNanoseconds()
+    let serverBefore = try server.processorNanoseconds()
+    let result = try load.run(pool, batches: batches, timeoutSeconds: options.timeoutSeconds)
+    let serverUsed = Double(try server.processorNanoseconds() - serverBefore)
+    let loadUsed = Double(LoadHost.ownProcessorNanoseconds() - loadBefore)
+    let wall = Double(result.wallNanoseconds)
+    let requests = Double(batches * row.requestsPerBatch)
+    return RoundFigures(
+      processorNanosecondsPerRequest: serverUsed / requests, requestsPerSecond: requests / wall * 1e9,
+      medianLatencyNanoseconds: Double(result.latency.nanoseconds(quantile: 0.5)),
+      slowLatencyNanoseconds: Double(result.latency.nanoseconds(quantile: 0.99)),
+      serverUtilisation: serverUsed / wall, loadUtilisation: loadUsed / wall)
+  }
+}
+
+extension LoadGenerator {
+  /// Connections to the server for a run of the case.
+  init(_ server: ServerUnderTest, _ row: LoadCase, _ options: BenchOptions) throws {
+    try self.init(
+      label: "\(row.name) on \(server.choice.name)", port: server.port, connectionCount: options.connectionCount,
+      checksContents: !server.choice.isFloor)
+  }
+}
+
+extension ServerUnderTest {
+  /// Stores the case's keys with checked sets; a floor stores nothing.
+  func fill(_ row: LoadCase, keyCount: Int, _ options: BenchOptions) throws {
+    guard !choice.isFloor else { return }
+    var load = try LoadGenerator(self, row, options)
+    var key = 0
+    while key < keyCount {
+      let pool = RequestPool(filling: row, firstKey: key, keyCount: keyCount)
+      _ = try load.run(pool, batches: pool.count, timeoutSeconds: options.timeoutSeconds)
+      key += pool.keyCount
+    }
+  }
+}

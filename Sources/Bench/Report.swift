@@ -1,0 +1,157 @@
+// Turns figures into tables for people and JSON lines for programs. It measures nothing.
+//
+// A ratio is ours divided by theirs, taken round by round; its median is printed. Below 1 is better for processor time
+// and latency, above 1 is better for throughput.
+
+/// One figure of the tables: how it is named, read and written.
+struct ReportColumn: Sendable {
+  let title: String
+  let jsonName: String
+  let scale: Double
+  let digits: Int
+  let value: @Sendable (RoundFigures) -> Double
+
+  static let all: [ReportColumn] = [
+    ReportColumn(title: "CPU ns", jsonName: "processorNanosecondsPerRequest", scale: 1, digits: 0) {
+      $0.processorNanosecondsPerRequest
+    },
+    ReportColumn(title: "thousand/s", jsonName: "requestsPerSecond", scale: 1e-3, digits: 1) { $0.requestsPerSecond },
+    ReportColumn(title: "p50 us", jsonName: "medianLatencyNanoseconds", scale: 1e-3, digits: 0) {
+      $0.medianLatencyNanoseconds
+    },
+    ReportColumn(title: "p99 us", jsonName: "slowLatencyNanoseconds", scale: 1e-3, digits: 0) {
+      $0.slowLatencyNanoseconds
+    },
+    ReportColumn(title: "server use", jsonName: "serverUtilisation", scale: 1, digits: 2) { $0.serverUtilisation },
+    ReportColumn(title: "load use", jsonName: "loadUtilisation", scale: 1, digits: 2) { $0.loadUtilisation },
+  ]
+
+  /// The columns whose ratio says something about the servers.
+  static var compared: ArraySlice<ReportColumn> { all.prefix(4) }
+
+  /// Ours divided by theirs, round by round.
+  func ratios(_ ours: ServerFigures, _ theirs: ServerFigures) -> [Double] {
+    zip(ours.rounds, theirs.rounds).map { value($0) / value($1) }
+  }
+}
+
+enum Report {
+  private static let width = 12
+
+  /// The table of one case: a line of medians for each server, then a line of ratios for each opponent.
+  static func table(_ row: LoadCase, _ servers: [ServerFigures]) -> String {
+    let names = nameWidth(servers)
+    var lines = ["\(row.name): \(row.summary) (figures for one \(row.unit))"]
+    lines.append("".padded(to: names) + ReportColumn.all.map { $0.title.padded(left: width) }.joined())
+    for server in servers {
+      let cells = ReportColumn.all.map { (server.median($0.value) * $0.scale).text(digits: $0.digits) }
+      lines.append(server.name.padded(to: names) + cells.map { $0.padded(left: width) }.joined())
+    }
+    for (title, cells) in ratioRows(servers) {
+      lines.append(title.padded(to: names) + cells.map { $0.padded(left: width) }.joined())
+    }
+    return lines.joined(separator: "\n") + "\n\n"
+  }
+
+  /// The closing table: the ratios of every case.
+  static func summary(_ cases: [(row: LoadCase, servers: [ServerFigures])]) -> String {
+    let names = cases.map { nameWidth($0.servers) }.max() ?? 0
+    let caseWidth = (cases.map(\.row.name.count).max() ?? 0) + 2
+    var lines = [
+      "".padded(to: caseWidth + names) + ReportColumn.compared.map { $0.title.padded(left: width) }.joined()
+        + "  CPU of each round"
+    ]
+    for (row, servers) in cases {
+      for (title, cells) in ratioRows(servers) {
+        let line = row.name.padded(to: caseWidth) + title.padded(to: names)
+        lines.append(line + cells.map { $0.padded(left: width) }.joined())
+      }
+    }
+    return "Ratios (CPU and latency: less is better; throughput: more is better)\n" + lines.joined(separator: "\n")
+      + "\n"
+  }
+
+  /// One line of JSON: names, rounds and ratios of a case.
+  static func json(_ row: LoadCase, _ servers: [ServerFigures]) -> String {
+    let parts = servers.map { server in
+      let figures = ReportColumn.all.map { column in
+        let rounds = server.rounds.map { column.value($0).text(digits: 3) }.joined(separator: ",")
+        let median = server.median(column.value).text(digits: 3)
+        return "\"\(column.jsonName)\":{\"median\":\(median),\"rounds\":[\(rounds)]}"
+      }
+      return "{\"name\":\(quoted(server.name)),\(figures.joined(separator: ","))}"
+    }
+    let ratios = servers.dropFirst().map { theirs in
+      let figures = ReportColumn.compared.map { column in
+        "\"\(column.jsonName)\":\(column.ratios(servers[0], theirs).median.text(digits: 4))"
+      }
+      return "{\"ours\":\(quoted(servers[0].name)),\"theirs\":\(quoted(theirs.name)),\(figures.joined(separator: ","))}"
+    }
+    return "{\"case\":\(quoted(row.name)),\"unit\":\(quoted(row.unit)),\"servers\":[\(parts.joined(separator: ","))],"
+      + "\"ratios\":[\(ratios.joined(separator: ","))]}\n"
+  }
+
+  /// The table of instruction counts; nil is a server that does not run under valgrind.
+  static func instructionTable(_ names: [String], _ cases: [(row: LoadCase, counts: [Double?])]) -> String {
+    var lines = ["Instructions (user space) for one request, or for one key of a multiget"]
+    lines.append("".padded(to: 14) + names.map { $0.padded(left: width + 2) }.joined())
+    for (row, counts) in cases {
+      let cells = counts.map { ($0?.text(digits: 0) ?? "n/a").padded(left: width + 2) }
+      lines.append(row.name.padded(to: 14) + cells.joined())
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// One line of JSON: the instruction counts of a case.
+  static func instructionJSON(_ row: LoadCase, _ names: [String], _ counts: [Double?]) -> String {
+    let parts = zip(names, counts).map { name, count in
+      "{\"name\":\(quoted(name)),\"instructionsPerRequest\":\(count?.text(digits: 1) ?? "null")}"
+    }
+    return "{\"case\":\(quoted(row.name)),\"unit\":\(quoted(row.unit)),\"servers\":[\(parts.joined(separator: ","))]}\n"
+  }
+
+  /// For each opponent: a title, the median ratios, and the range of the processor time's ratio.
+  private static func ratioRows(_ servers: [ServerFigures]) -> [(title: String, cells: [String])] {
+    servers.dropFirst().map { theirs in
+      let cells = ReportColumn.compared.map { $0.ratios(servers[0], theirs).median.text(digits: 3) }
+      let processor = ReportColumn.all[0].ratios(servers[0], theirs)
+      let range = "  \((processor.min() ?? 0).text(digits: 2))..\((processor.max() ?? 0).text(digits: 2))"
+      return ("\(servers[0].name)/\(theirs.name)", cells + [range])
+    }
+  }
+
+  private static func nameWidth(_ servers: [ServerFigures]) -> Int {
+    (servers.map(\.name.count) + ratioRows(servers).map(\.title.count)).max() ?? 0
+  }
+
+  private static func quoted(_ text: String) -> String {
+    "\"" + text.unicodeScalars.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : String($0) }.joined() + "\""
+  }
+}
+
+extension Array where Element == Double {
+  /// The middle value, or the mean of the two middle values; 0 when empty.
+  var median: Double {
+    guard !isEmpty else { return 0 }
+    let sorted = sorted()
+    return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2
+  }
+}
+
+extension Double {
+  /// Decimal text with a fixed number of digits after the point; "n/a" when it is no number.
+  func text(digits: Int) -> String {
+    guard isFinite else { return "n/a" }
+    let power = (0..<digits).reduce(1) { product, _ in product * 10 }
+    let scaled = Int((magnitude * Double(power)).rounded())
+    let sign = self < 0 && scaled > 0 ? "-" : ""
+    guard digits > 0 else { return "\(sign)\(scaled)" }
+    let fraction = "\(scaled % power)"
+    return "\(sign)\(scaled / power)." + String(repeating: "0", count: digits - fraction.count) + fraction
+  }
+}
+
+extension String {
+  func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+  func padded(left width: Int) -> String { String(repeating: " ", count: max(0, width - count)) + self }
+}

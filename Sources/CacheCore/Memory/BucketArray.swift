@@ -1,0 +1,73 @@
+// The buckets of the hash table, all its sizes in one reservation of address space: 4-byte item references, zero at start,
+// pages appearing when first touched. Because every size has a fixed place, a growing table publishes no new pointer and an
+// unlocked look (for prefetching) never meets an unmapped one. It does not grow: HashTable says which size is in use.
+import CSystem
+import Glibc
+
+@safe
+struct BucketArray {
+  private let words: UnsafeMutablePointer<UInt32>
+  let firstPower: Int
+  let lastPower: Int
+  private let count: Int
+
+  /// Reserves 2^p buckets for every power p from `firstPower` through `lastPower`. Returns nil when the kernel refuses.
+  init?(firstPower: Int, lastPower: Int) {
+    count = (2 << lastPower) - (1 << firstPower)
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+    // Rule 1: a fresh private mapping; nothing else names these addresses.
+    guard let mapping = unsafe mmap(nil, count * 4, PROT_READ | PROT_WRITE, flags, -1, 0),
+      unsafe mapping != MAP_FAILED
+    else { return nil }
+    unsafe words = unsafe mapping.bindMemory(to: UInt32.self, capacity: count)
+    self.firstPower = firstPower
+    self.lastPower = lastPower
+  }
+
+  @inline(__always)
+  private func index(_ power: Int, _ bucket: Int) -> Int {
+    let index = (1 &<< power) &- (1 &<< firstPower) &+ bucket
+    precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+    return index
+  }
+
+  /// Bucket `bucket` of the table of 2^power; traps outside the reservation.
+  @inline(__always)
+  subscript(power: Int, bucket: Int) -> ItemRef {
+    get {
+      let index = index(power, bucket)
+      // Rule 3: index checked above.
+      return ItemRef(rawValue: unsafe csystem_load_relaxed(words + index))
+    }
+    nonmutating set {
+      let index = index(power, bucket)
+      // Rule 3: index checked above.
+      unsafe csystem_store_relaxed(words + index, newValue.rawValue)
+    }
+  }
+
+  /// Hints that a bucket will be read soon.
+  @inline(__always)
+  func prefetch(_ power: Int, _ bucket: Int) {
+    let index = index(power, bucket)
+    // Rule 5: a hint never faults.
+    unsafe csystem_prefetch(words + index)
+  }
+
+  /// Gives the memory of one size back; its buckets read as empty.
+  func release(_ power: Int) {
+    let start = index(power, 0)
+    // Rule 3: the whole size lies inside the reservation. Only whole pages can be given back.
+    let first = (start * 4 + 4095) & ~4095
+    let last = ((start + (1 << power)) * 4) & ~4095
+    if last > first { unsafe madvise(UnsafeMutableRawPointer(words) + first, last - first, MADV_DONTNEED) }
+  }
+
+  func unmap() {
+    // Rule 1: the store that owns the table is gone.
+    unsafe munmap(UnsafeMutableRawPointer(words), count * 4)
+  }
+}
+
+// Rule 2: words are accessed atomically, and changed only under the lock of their stripe.
+extension BucketArray: @unchecked Sendable {}

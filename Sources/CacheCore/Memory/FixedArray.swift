@@ -1,0 +1,41 @@
+// Arrays whose size is settled at start: bounds-checked, never moved, never reference counted. For state that several
+// places change in place (slab classes, counters, key scratch). They do not grow and they lock nothing.
+
+/// `count` values at fixed addresses, alive until the process ends or `destroy()`.
+@safe @frozen
+public struct FixedArray<Element> {
+  @usableFromInline let pointer: UnsafeMutablePointer<Element>
+  public let count: Int
+
+  @inlinable
+  public init(repeating element: Element, count: Int) {
+    self.count = count
+    unsafe pointer = .allocate(capacity: max(count, 1))
+    // Rule 1: allocated for count elements just above.
+    unsafe pointer.initialize(repeating: element, count: count)
+  }
+
+  /// Element `index`, 0 ..< count; traps outside.
+  @inlinable
+  public subscript(index: Int) -> Element {
+    @inline(__always) _read {
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+      // Rule 3: index checked on the line above.
+      yield unsafe pointer[index]
+    }
+    @inline(__always) nonmutating _modify {
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+      // Rule 3: index checked on the line above.
+      yield unsafe &pointer[index]
+    }
+  }
+
+  public func destroy() {
+    // Rule 1: the one owner says that nobody uses the array any more.
+    unsafe pointer.deinitialize(count: count)
+    unsafe pointer.deallocate()
+  }
+}
+
+// Rule 2: each user's documentation names the lock or the thread that owns the elements.
+extension FixedArray: @unchecked Sendable {}

@@ -1,0 +1,265 @@
+// Access to one item in the arena: fields by name, key and value as bytes. A view, not an owner: it is valid while the lock
+// of its key is held, or while it is held (holds > 0), or while it is a reservation. It decides nothing: Store does.
+import Glibc
+
+@safe
+struct Item {
+  private let pointer: UnsafeMutableRawPointer
+  let ref: ItemRef
+  private let casByteCount: Int
+
+  /// Only Arena makes items: it has checked that the header lies inside the mapping (rule 4).
+  @unsafe @inline(__always)
+  init(pointer: UnsafeMutableRawPointer, ref: ItemRef, casByteCount: Int) {
+    unsafe self.pointer = unsafe pointer
+    self.ref = ref
+    self.casByteCount = casByteCount
+  }
+
+  // Header fields. Rule 4 for all of them: constant offsets within the checked header.
+
+  @inline(__always)
+  var hashNext: ItemRef {
+    get { ItemRef(rawValue: unsafe pointer.load(fromByteOffset: ItemLayout.hashNext, as: UInt32.self)) }
+    nonmutating set { unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: ItemLayout.hashNext, as: UInt32.self) }
+  }
+  @inline(__always)
+  var next: ItemRef {
+    get { ItemRef(rawValue: unsafe pointer.load(fromByteOffset: ItemLayout.next, as: UInt32.self)) }
+    nonmutating set { unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: ItemLayout.next, as: UInt32.self) }
+  }
+  @inline(__always)
+  var previous: ItemRef {
+    get { ItemRef(rawValue: unsafe pointer.load(fromByteOffset: ItemLayout.previous, as: UInt32.self)) }
+    nonmutating set { unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: ItemLayout.previous, as: UInt32.self) }
+  }
+  /// Seconds of the store's clock at the last access, never before the last flush.
+  @inline(__always)
+  var lastAccess: UInt32 {
+    get { unsafe pointer.load(fromByteOffset: ItemLayout.lastAccess, as: UInt32.self) }
+    nonmutating set { unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.lastAccess, as: UInt32.self) }
+  }
+  /// The last second of the store's clock in which the item lives; 0 = for ever.
+  @inline(__always)
+  var exptime: UInt32 {
+    get { unsafe pointer.load(fromByteOffset: ItemLayout.exptime, as: UInt32.self) }
+    nonmutating set { unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.exptime, as: UInt32.self) }
+  }
+  @inline(__always)
+  private var sizeAndSegment: UInt32 {
+    get { unsafe pointer.load(fromByteOffset: ItemLayout.sizeAndSegment, as: UInt32.self) }
+    nonmutating set { unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.sizeAndSegment, as: UInt32.self) }
+  }
+  @inline(__always)
+  var valueByteCount: Int { Int(sizeAndSegment & ItemLayout.valueByteCountMask) }
+  @inline(__always)
+  var segment: Segment {
+    get { Segment(rawValue: UInt8(sizeAndSegment >> 30)) ?? .cold }
+    nonmutating set {
+      sizeAndSegment = sizeAndSegment & ItemLayout.valueByteCountMask | UInt32(newValue.rawValue) << 30
+    }
+  }
+  /// How many readers outside the lock still need the value.
+  @inline(__always)
+  var holds: UInt16 {
+    get { unsafe pointer.load(fromByteOffset: ItemLayout.holds, as: UInt16.self) }
+    nonmutating set { unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.holds, as: UInt16.self) }
+  }
+  /// 1 to 250; 0 for a free chunk or a continuation chunk.
+  @inline(__always)
+  var keyByteCount: Int { Int(unsafe pointer.load(fromByteOffset: ItemLayout.keyByteCount, as: UInt8.self)) }
+  @inline(__always)
+  var flags: ItemFlags {
+    get { ItemFlags(rawValue: unsafe pointer.load(fromByteOffset: ItemLayout.flags, as: UInt8.self)) }
+    nonmutating set { unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: ItemLayout.flags, as: UInt8.self) }
+  }
+  /// The CAS unique; 0 with -C.
+  @inline(__always)
+  var cas: UInt64 {
+    get { casByteCount == 0 ? 0 : unsafe pointer.loadUnaligned(fromByteOffset: ItemLayout.fixedByteCount, as: UInt64.self) }
+    nonmutating set {
+      if casByteCount != 0 {
+        unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.fixedByteCount, as: UInt64.self)
+      }
+    }
+  }
+  /// The number the client stored beside the value.
+  @inline(__always)
+  var clientFlags: UInt32 {
+    guard flags.contains(.hasClientFlags) else { return 0 }
+    return unsafe pointer.loadUnaligned(fromByteOffset: ItemLayout.fixedByteCount &+ casByteCount, as: UInt32.self)
+  }
+
+  // Optional parts.
+
+  @inline(__always)
+  private var chainOffset: Int {
+    ItemLayout.fixedByteCount &+ casByteCount &+ Int(flags.rawValue & ItemFlags.hasClientFlags.rawValue)
+  }
+  /// The first continuation chunk of a chunked item.
+  var firstChunk: ItemRef {
+    get { ItemRef(rawValue: unsafe pointer.loadUnaligned(fromByteOffset: chainOffset, as: UInt32.self)) }
+    nonmutating set { unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: chainOffset, as: UInt32.self) }
+  }
+  /// How much of a chunked item's value lies beside its key.
+  private var inlineByteCount: Int {
+    get { Int(unsafe pointer.loadUnaligned(fromByteOffset: chainOffset + 4, as: UInt32.self)) }
+    nonmutating set { unsafe pointer.storeBytes(of: UInt32(newValue), toByteOffset: chainOffset + 4, as: UInt32.self) }
+  }
+  @inline(__always)
+  private var keyOffset: Int {
+    ItemLayout.fixedByteCount &+ casByteCount
+      &+ Int(flags.rawValue & (ItemFlags.hasClientFlags.rawValue | ItemFlags.chunked.rawValue))
+  }
+
+  /// Bytes of the chunk that the item occupies, its continuation chunks with their headers included.
+  var totalByteCount: Int {
+    var total = keyOffset + keyByteCount + valueByteCount
+    if flags.contains(.chunked) {
+      let inside = inlineByteCount
+      let perChunk = max(chunkCapacityHint, 1)
+      total += (valueByteCount - inside + perChunk - 1) / perChunk * ItemLayout.chunkHeaderByteCount
+    }
+    return total
+  }
+  /// The value bytes of a full continuation chunk: what lies inline plus this item's own header, less the chunk's.
+  private var chunkCapacityHint: Int {
+    inlineByteCount + keyOffset + keyByteCount - ItemLayout.chunkHeaderByteCount
+  }
+
+  /// The key. Valid as long as the item is.
+  @inline(__always)
+  var key: RawSpan {
+    @_lifetime(borrow self)
+    get {
+      // Rule 6: initialise() found the key inside the chunk.
+      let bytes = unsafe UnsafeRawBufferPointer(start: pointer + keyOffset, count: keyByteCount)
+      return unsafe _overrideLifetime(bytes.bytes, borrowing: self)
+    }
+  }
+
+  /// Whether the key is `other`.
+  @inline(__always)
+  func keyEquals(_ other: RawSpan) -> Bool {
+    let count = keyByteCount
+    guard count == other.byteCount else { return false }
+    let mine = key
+    if count >= 8 {
+      var offset = 0
+      while offset &+ 8 <= count {
+        if mine.word(at: offset) != other.word(at: offset) { return false }
+        offset &+= 8
+      }
+      return mine.word(at: count &- 8) == other.word(at: count &- 8)
+    }
+    for offset in 0..<count where mine.byte(at: offset) != other.byte(at: offset) { return false }
+    return true
+  }
+
+  /// The part of the value beside the key: all of it unless the item is chunked.
+  @inline(__always)
+  var inlineValue: RawSpan {
+    @_lifetime(borrow self)
+    get {
+      let count = flags.contains(.chunked) ? inlineByteCount : valueByteCount
+      // Rule 6: initialise() found key and inline value inside the chunk.
+      let bytes = unsafe UnsafeRawBufferPointer(start: pointer + (keyOffset &+ keyByteCount), count: count)
+      return unsafe _overrideLifetime(bytes.bytes, borrowing: self)
+    }
+  }
+
+  /// The bytes at `offset` of the inline value, for writing; used while the item is private or locked and not held.
+  @inline(__always)
+  func inlineWindow(from offset: Int) -> MemoryWindow {
+    let count = flags.contains(.chunked) ? inlineByteCount : valueByteCount
+    precondition(offset >= 0 && offset <= count)
+    // Rule 6: inside the chunk, as checked in initialise() and above.
+    return unsafe MemoryWindow(pointer: pointer + (keyOffset &+ keyByteCount &+ offset), count: count &- offset)
+  }
+
+  // Making and unmaking.
+
+  /// Writes a new item's header and key into a chunk of `chunkByteCount` bytes; the value is still to be filled.
+  /// Traps when key and inline value do not fit. `inlineByteCount` is smaller than the value only for chunked items.
+  @inline(__always)
+  func initialise(
+    key: RawSpan, clientFlags: UInt32, exptime: UInt32, valueByteCount: Int, inlineByteCount: Int, chunkByteCount: Int
+  ) {
+    precondition(key.byteCount > 0 && key.byteCount <= 250 && valueByteCount >= 0)
+    precondition(valueByteCount <= Int(ItemLayout.valueByteCountMask))
+    var bits: ItemFlags = []
+    if clientFlags != 0 { bits.insert(.hasClientFlags) }
+    if inlineByteCount < valueByteCount { bits.insert(.chunked) }
+    flags = bits
+    hashNext = .none
+    next = .none
+    previous = .none
+    lastAccess = 0
+    self.exptime = exptime
+    sizeAndSegment = UInt32(valueByteCount)
+    holds = 0
+    unsafe pointer.storeBytes(of: UInt8(key.byteCount), toByteOffset: ItemLayout.keyByteCount, as: UInt8.self)
+    cas = 0
+    if clientFlags != 0 {
+      unsafe pointer.storeBytes(of: clientFlags, toByteOffset: ItemLayout.fixedByteCount &+ casByteCount, as: UInt32.self)
+    }
+    if bits.contains(.chunked) {
+      firstChunk = .none
+      self.inlineByteCount = inlineByteCount
+    }
+    precondition(keyOffset &+ key.byteCount &+ inlineByteCount <= chunkByteCount)
+    // Rule 6: key and inline value lie inside the chunk, checked on the line above.
+    let window = unsafe MemoryWindow(pointer: pointer + keyOffset, count: key.byteCount)
+    window.copy(from: key)
+  }
+
+  /// Marks the chunk as free: no key, no flags. Keeps `next` for the free list.
+  @inline(__always)
+  func clear() {
+    flags = []
+    sizeAndSegment = 0
+    holds = 0
+    unsafe pointer.storeBytes(of: 0, toByteOffset: ItemLayout.keyByteCount, as: UInt8.self)
+  }
+}
+
+/// A continuation chunk of a chunked value. Owned by exactly one item.
+@safe
+struct ValueChunk {
+  private let pointer: UnsafeMutableRawPointer
+  let ref: ItemRef
+
+  /// `item` is the arena's view of the same place, which has checked the header (rule 4).
+  init(_ item: Item) {
+    unsafe pointer = item.rawPointer
+    ref = item.ref
+  }
+
+  var next: ItemRef {
+    get { ItemRef(rawValue: unsafe pointer.load(fromByteOffset: 0, as: UInt32.self)) }
+    nonmutating set { unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: 0, as: UInt32.self) }
+  }
+  var byteCount: Int { Int(unsafe pointer.load(fromByteOffset: 4, as: UInt32.self)) }
+
+  /// Makes the chunk a member of a chain holding `byteCount` value bytes; traps when they do not fit.
+  func initialise(byteCount: Int, chunkByteCount: Int) {
+    precondition(ItemLayout.chunkHeaderByteCount + byteCount <= chunkByteCount)
+    // Rule 4: constant offsets within the checked header; key count 0 and the chunked flag say what this is.
+    unsafe memset(pointer, 0, ItemLayout.chunkHeaderByteCount)
+    unsafe pointer.storeBytes(of: UInt32(byteCount), toByteOffset: 4, as: UInt32.self)
+    unsafe pointer.storeBytes(of: ItemFlags.chunked.rawValue, toByteOffset: ItemLayout.flags, as: UInt8.self)
+  }
+
+  /// The bytes at `offset`, for reading or, while the item is private, writing.
+  func window(from offset: Int) -> MemoryWindow {
+    precondition(offset >= 0 && offset <= byteCount)
+    // Rule 6: initialise() found the bytes inside the chunk.
+    return unsafe MemoryWindow(
+      pointer: pointer + ItemLayout.chunkHeaderByteCount + offset, count: byteCount - offset)
+  }
+}
+
+extension Item {
+  /// For ValueChunk, which reads the same header by other names.
+  @unsafe fileprivate var rawPointer: UnsafeMutableRawPointer { unsafe pointer }
+}

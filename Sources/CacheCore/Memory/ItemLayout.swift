@@ -1,0 +1,56 @@
+// Where the fields of an item lie: the one place that knows. Not the meaning of the fields: see Item and Store.
+//
+//   byte  0        4        8        12           16        20                     24        26        27
+//        +--------+--------+--------+------------+---------+----------------------+---------+---------+-------+
+//        |hashNext| next   |previous| lastAccess | exptime | valueByteCount:30    | holds   |key count| flags |
+//        |        |        |        |            |         | segment:2            |         |         |       |
+//        +--------+--------+--------+------------+---------+----------------------+---------+---------+-------+
+//   byte 28: CAS unique, 8 bytes (absent with -C)
+//        then client flags, 4 bytes (absent when 0), then chain head, 8 bytes (chunked items only), then key, then value.
+//
+// A 10-byte key with a 32-byte value and no client flags: 28 + 8 + 10 + 32 = 78 bytes, chunk 96. No NUL, no CRLF.
+
+enum ItemLayout {
+  static let hashNext = 0
+  static let next = 4
+  static let previous = 8
+  static let lastAccess = 12
+  static let exptime = 16
+  static let sizeAndSegment = 20
+  static let holds = 24
+  static let keyByteCount = 26
+  static let flags = 27
+  static let fixedByteCount = 28
+  /// Fixed part, CAS, client flags, chain head.
+  static let maximumHeaderByteCount = 28 + 8 + 4 + 8
+  /// A continuation chunk: chain link, byte count, then the same 28 bytes as an item so that a page can be walked.
+  static let chunkHeaderByteCount = 28
+  static let valueByteCountMask: UInt32 = (1 << 30) - 1
+
+  /// Bytes of an item apart from its value.
+  static func overhead(keyByteCount: Int, hasClientFlags: Bool, casByteCount: Int) -> Int {
+    fixedByteCount + casByteCount + (hasClientFlags ? 4 : 0) + keyByteCount
+  }
+}
+
+/// The bits of an item's flags byte. The values 4 and 8 double as the byte counts of the optional header parts.
+struct ItemFlags: OptionSet, Sendable {
+  let rawValue: UInt8
+  /// Reachable through the hash table and on an LRU list.
+  static let linked = ItemFlags(rawValue: 1)
+  /// Read at least once since stored.
+  static let fetched = ItemFlags(rawValue: 2)
+  static let hasClientFlags = ItemFlags(rawValue: 4)
+  /// The value continues in a chain of chunks.
+  static let chunked = ItemFlags(rawValue: 8)
+  /// Read again after the first time: earns a second chance at the tail.
+  static let active = ItemFlags(rawValue: 16)
+}
+
+/// The LRU list an item is on; the names of memcached's segments.
+enum Segment: UInt8, Sendable, CaseIterable {
+  case hot = 0
+  case warm = 1
+  case cold = 2
+  case temporary = 3
+}

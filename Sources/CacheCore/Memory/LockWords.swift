@@ -1,0 +1,90 @@
+// Four-byte locks in an array, with an optional state word beside each: uncontended one compare-and-swap, contended a futex
+// sleep (never a spin on a descheduled owner). Not recursive, not fair. Users: item stripes, slab classes.
+// The three states follow U. Drepper, "Futexes Are Tricky" (2011), section 5: 0 free, 1 held, 2 held and awaited.
+import CSystem
+import Synchronization
+
+/// `count` locks, each with 32 bits of state that its holder may change and anybody may read.
+@safe
+struct LockWords {
+  private struct Entry: ~Copyable {
+    let word = Atomic<UInt32>(0)
+    let state = Atomic<UInt32>(0)
+  }
+  private let entries: UnsafeMutablePointer<Entry>
+  let count: Int
+
+  init(count: Int) {
+    self.count = count
+    unsafe entries = .allocate(capacity: max(count, 1))
+    // Rule 1: allocated for count entries just above.
+    for index in 0..<count { unsafe (entries + index).initialize(to: Entry()) }
+  }
+
+  func destroy() {
+    // Rule 1: the one owner says that nobody uses the locks any more.
+    unsafe entries.deinitialize(count: count)
+    unsafe entries.deallocate()
+  }
+
+  @inline(__always)
+  private func check(_ index: Int) {
+    precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+  }
+
+  @inline(__always)
+  func tryLock(_ index: Int) -> Bool {
+    check(index)
+    // Rule 3: index checked above.
+    return unsafe entries[index].word.compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged
+  }
+
+  @inline(__always)
+  func lock(_ index: Int) {
+    if !tryLock(index) { waitForLock(index) }
+  }
+
+  @inline(never)
+  private func waitForLock(_ index: Int) {
+    check(index)
+    // Rule 3: index checked above. The futex address is the lock word itself, which lives as long as the array.
+    while unsafe entries[index].word.exchange(2, ordering: .acquiring) != 0 {
+      unsafe csystem_futex_wait(UnsafeRawPointer(entries + index), 2)
+    }
+  }
+
+  @inline(__always)
+  func unlock(_ index: Int) {
+    check(index)
+    // Rule 3: index checked above.
+    if unsafe entries[index].word.exchange(0, ordering: .releasing) == 2 {
+      unsafe csystem_futex_wake_one(UnsafeRawPointer(entries + index))
+    }
+  }
+
+  @inline(__always)
+  func state(_ index: Int) -> UInt32 {
+    check(index)
+    // Rule 3: index checked above.
+    return unsafe entries[index].state.load(ordering: .relaxed)
+  }
+
+  /// Only the lock's holder changes its state.
+  @inline(__always)
+  func setState(_ index: Int, _ state: UInt32) {
+    check(index)
+    // Rule 3: index checked above.
+    unsafe entries[index].state.store(state, ordering: .relaxed)
+  }
+
+  /// Hints that lock `index` will be taken soon.
+  @inline(__always)
+  func prefetch(_ index: Int) {
+    check(index)
+    // Rule 3: index checked above.
+    unsafe csystem_prefetch(UnsafeRawPointer(entries + index))
+  }
+}
+
+// Rule 2: every access is atomic.
+extension LockWords: @unchecked Sendable {}

@@ -1,0 +1,55 @@
+// A stretch of memory that somebody else keeps alive: where received value bytes go, where a held value is sent from.
+// It carries its own bounds. It does not own or lock: its user says why the memory stays (rules 6 and 7 of Docs/memory.md).
+import Glibc
+
+@safe
+public struct MemoryWindow {
+  private let pointer: UnsafeMutableRawPointer
+  public let count: Int
+
+  /// The caller vouches that `count` bytes at `pointer` stay valid while the window is used.
+  @unsafe @inline(__always)
+  init(pointer: UnsafeMutableRawPointer, count: Int) {
+    unsafe self.pointer = unsafe pointer
+    self.count = count
+  }
+
+  /// Copies the whole of `source` to the start; traps when it does not fit.
+  @inline(__always)
+  func copy(from source: RawSpan) {
+    precondition(source.byteCount <= count)
+    // Rule 3: the size is checked above; source and window never overlap (one is a receive buffer or another item).
+    unsafe source.withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress { unsafe memcpy(pointer, base, bytes.count) }
+    }
+  }
+
+  /// The first `limit` bytes (or all there are), for reading.
+  var span: RawSpan {
+    @_lifetime(borrow self)
+    get { unsafe _overrideLifetime(UnsafeRawBufferPointer(start: pointer, count: count).bytes, borrowing: self) }
+  }
+
+  /// Overwrites everything with `byte`.
+  func fill(_ byte: UInt8) {
+    // Rule 6: the window's own bounds.
+    unsafe memset(pointer, Int32(byte), count)
+  }
+
+  /// The first `limit` bytes of the window.
+  func prefix(_ limit: Int) -> MemoryWindow {
+    precondition(limit >= 0)
+    return unsafe MemoryWindow(pointer: pointer, count: min(limit, count))
+  }
+
+  /// The window without its first `dropped` bytes; traps when it has fewer.
+  func dropFirst(_ dropped: Int) -> MemoryWindow {
+    precondition(dropped >= 0 && dropped <= count)
+    return unsafe MemoryWindow(pointer: pointer + dropped, count: count - dropped)
+  }
+
+  /// For system calls in the Events room.
+  @unsafe public var bytes: UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(start: pointer, count: count)
+  }
+}

@@ -1,0 +1,39 @@
+// The event counters: one row each, with the name on the wire. What is computed when asked for (uptime, bytes, gauges) is
+// not here but in GeneralStats, which is the table of the `stats` command and refers to these rows.
+
+/// Counters that every worker keeps for itself; the sum over all workers is what clients see.
+public enum Counter: Int, CaseIterable, Sendable {
+  case getCommands, setCommands, flushCommands, touchCommands, metaCommands
+  case getMisses, getExpired, getFlushed
+  case deleteMisses, incrMisses, decrMisses, casMisses, touchMisses
+  case storeTooLarge, storeNoMemory
+  case authCommands, authErrors
+  case idleKicks
+  case bytesRead, bytesWritten
+  case connectionYields
+  case totalItems
+  case totalConnections, rejectedConnections
+  case listenDisabled, listenDisabledMicroseconds
+}
+
+/// Hit counters that every worker keeps for each slab class.
+public enum ClassCounter: Int, CaseIterable, Sendable {
+  case getHits, setCommands, deleteHits, incrHits, decrHits, casHits, casBadval, touchHits
+  /// Hits on items of the COLD list (`hits_to_cold`).
+  case hitsToCold
+
+  /// The name in `stats slabs` (`hits_to_cold` stands in `stats items`).
+  public var wireName: StaticString {
+    switch self {
+    case .getHits: "get_hits"
+    case .setCommands: "cmd_set"
+    case .deleteHits: "delete_hits"
+    case .incrHits: "incr_hits"
+    case .decrHits: "decr_hits"
+    case .casHits: "cas_hits"
+    case .casBadval: "cas_badval"
+    case .touchHits: "touch_hits"
+    case .hitsToCold: "hits_to_cold"
+    }
+  }
+}

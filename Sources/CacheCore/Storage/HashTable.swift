@@ -1,0 +1,177 @@
+// The hash table: chains of items from 4-byte buckets, doubled without ever stopping the workers.
+// Each item-lock stripe owns the buckets whose low bits are its number, and moves to the next size on its own, a few buckets
+// at a time under its own lock: a look-up waits for at most one such step. The state of a stripe is its table's power and how
+// many of its rows have moved on already (row r of stripe s is bucket r * stripes + s). It knows no key and no expiry.
+
+struct HashTable: Sendable {
+  private let arena: Arena
+  private let locks: ItemLocks
+  private let buckets: BucketArray
+  /// 0: the power all stripes have reached; 1: 1 while growing; 2: the stripe that moves next; 3: bytes of the sizes in use.
+  private let shared: AtomicCells
+  static let maximumPower = 32
+  private static let rowBits: UInt32 = 26
+
+  /// A table of 2^power buckets that may grow to 2^lastPower. Returns nil when the address space cannot be reserved.
+  init?(arena: Arena, locks: ItemLocks, power: Int, lastPower: Int) {
+    self.arena = arena
+    self.locks = locks
+    // Row counts must fit the growth word.
+    let limit = min(lastPower, HashTable.maximumPower, locks.power + Int(HashTable.rowBits) - 1)
+    guard let buckets = BucketArray(firstPower: power, lastPower: max(power, limit)) else { return nil }
+    self.buckets = buckets
+    shared = AtomicCells(count: 4)
+    shared.store(0, UInt64(power))
+    shared.store(3, 4 << UInt64(power))
+    locks.setInitialGrowth(UInt32(power) << HashTable.rowBits)
+  }
+
+  var power: Int { Int(shared.load(0)) }
+  var isGrowing: Bool { shared.load(1) != 0 }
+  /// Bytes of the buckets in use; both sizes while growing.
+  var byteCount: Int { Int(shared.load(3)) }
+
+  /// Where the chain of `hash` starts: the table's power and the bucket in it.
+  @inline(__always)
+  private func place(_ hash: UInt64, stripe: Int) -> (power: Int, bucket: Int) {
+    let growth = locks.growth(stripe)
+    let power = Int(growth &>> HashTable.rowBits)
+    let bucket = Int(truncatingIfNeeded: hash) & ((1 &<< power) &- 1)
+    let movedRows = Int(growth & ((1 &<< HashTable.rowBits) &- 1))
+    if movedRows != 0, bucket &>> locks.power < movedRows {
+      return (power &+ 1, Int(truncatingIfNeeded: hash) & ((1 &<< (power &+ 1)) &- 1))
+    }
+    return (power, bucket)
+  }
+
+  @inline(__always)
+  func first(_ hash: UInt64, _ held: borrowing ItemLockHeld) -> ItemRef {
+    let (power, bucket) = place(hash, stripe: held.stripe)
+    return buckets[power, bucket]
+  }
+
+  @inline(__always)
+  func insert(_ item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld) {
+    let (power, bucket) = place(hash, stripe: held.stripe)
+    item.hashNext = buckets[power, bucket]
+    buckets[power, bucket] = item.ref
+  }
+
+  /// Takes `item` out of its chain; traps when it is not there.
+  @inline(__always)
+  func remove(_ item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld) {
+    substitute(item.hashNext, for: item, hash, held)
+  }
+
+  /// Puts `replacement` in the place of `item` in its chain.
+  @inline(__always)
+  func replace(_ item: Item, by replacement: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld) {
+    replacement.hashNext = item.hashNext
+    substitute(replacement.ref, for: item, hash, held)
+  }
+
+  @inline(__always)
+  private func substitute(_ ref: ItemRef, for item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld) {
+    let (power, bucket) = place(hash, stripe: held.stripe)
+    var current = buckets[power, bucket]
+    if current == item.ref {
+      buckets[power, bucket] = ref
+    } else {
+      while true {
+        let link = arena.item(current)
+        current = link.hashNext
+        if current == item.ref {
+          link.hashNext = ref
+          break
+        }
+      }
+    }
+    item.hashNext = .none
+  }
+
+  // Prefetching, without the lock: hints only.
+
+  @inline(__always)
+  func prefetchBucket(_ hash: UInt64) {
+    locks.prefetch(hash)
+    let (power, bucket) = place(hash, stripe: locks.stripe(hash))
+    buckets.prefetch(power, bucket)
+  }
+
+  @inline(__always)
+  func prefetchFirst(_ hash: UInt64) {
+    let (power, bucket) = place(hash, stripe: locks.stripe(hash))
+    arena.prefetch(buckets[power, bucket])
+  }
+
+  // Growth, by one maintenance thread.
+
+  /// Starts doubling when the table holds more than 1.5 items a bucket. Returns whether it is growing.
+  func growIfCrowded(itemCount: Int) -> Bool {
+    if isGrowing { return true }
+    let power = self.power
+    guard power < buckets.lastPower, itemCount / 3 > (1 << power) / 2 else { return false }
+    shared.store(3, (4 << UInt64(power)) + (8 << UInt64(power)))
+    shared.store(2, 0)
+    shared.store(1, 1)
+    return true
+  }
+
+  /// Moves up to `rows` buckets of one stripe. Returns whether the table is still growing.
+  func growStep(rows: Int, hash: KeyHash) -> Bool {
+    guard isGrowing else { return false }
+    let power = self.power
+    let stripe = Int(shared.load(2))
+    let held = locks.lock(stripe: stripe)
+    let stripeRows = 1 << (power - locks.power)
+    let start = Int(locks.growth(stripe) & ((1 << HashTable.rowBits) - 1))
+    let end = min(start + rows, stripeRows)
+    for row in start..<end { moveBucket(row << locks.power | stripe, power: power, hash: hash) }
+    if end < stripeRows {
+      locks.setGrowth(UInt32(power) << HashTable.rowBits | UInt32(end), held)
+      return true
+    }
+    locks.setGrowth(UInt32(power + 1) << HashTable.rowBits, held)
+    if stripe + 1 < locks.count {
+      shared.store(2, UInt64(stripe + 1))
+      return true
+    }
+    buckets.release(power)
+    shared.store(0, UInt64(power + 1))
+    shared.store(3, 8 << UInt64(power))
+    shared.store(1, 0)
+    return false
+  }
+
+  private func moveBucket(_ bucket: Int, power: Int, hash: KeyHash) {
+    var ref = buckets[power, bucket]
+    buckets[power, bucket] = .none
+    while !ref.isNone {
+      let item = arena.item(ref)
+      let following = item.hashNext
+      let target = Int(truncatingIfNeeded: hash(item.key)) & ((1 << (power + 1)) - 1)
+      item.hashNext = buckets[power + 1, target]
+      buckets[power + 1, target] = ref
+      ref = following
+    }
+  }
+
+  /// Every item of the table, for invariant checks on a quiet store.
+  func forEachItem(_ body: (Item) -> Void) {
+    for power in buckets.firstPower...buckets.lastPower where power == self.power || (isGrowing && power == self.power + 1) {
+      for bucket in 0..<(1 << power) {
+        var ref = buckets[power, bucket]
+        while !ref.isNone {
+          let item = arena.item(ref)
+          body(item)
+          ref = item.hashNext
+        }
+      }
+    }
+  }
+
+  func destroy() {
+    buckets.unmap()
+    shared.destroy()
+  }
+}

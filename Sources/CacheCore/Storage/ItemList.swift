@@ -1,0 +1,33 @@
+// A doubly linked list of items through their own header: newest at the head, eviction at the tail. One per slab class and
+// segment, guarded by the class lock. It orders; what the order means is the policy's business (SegmentedLRU).
+
+struct ItemList: Sendable {
+  private(set) var head = ItemRef.none
+  private(set) var tail = ItemRef.none
+  private(set) var count = 0
+  /// Bytes of the listed items, headers included.
+  private(set) var byteCount = 0
+
+  @inline(__always)
+  mutating func pushHead(_ item: Item, arena: Arena) {
+    item.previous = .none
+    item.next = head
+    if head.isNone { tail = item.ref } else { arena.item(head).previous = item.ref }
+    head = item.ref
+    count &+= 1
+    byteCount &+= item.totalByteCount
+  }
+
+  /// Traps (in the arena) when the item's links lead nowhere; the item must be on this list.
+  @inline(__always)
+  mutating func remove(_ item: Item, arena: Arena) {
+    let next = item.next
+    let previous = item.previous
+    if previous.isNone { head = next } else { arena.item(previous).next = next }
+    if next.isNone { tail = previous } else { arena.item(next).previous = previous }
+    item.next = .none
+    item.previous = .none
+    count &-= 1
+    byteCount &-= item.totalByteCount
+  }
+}

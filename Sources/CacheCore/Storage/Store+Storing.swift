@@ -1,0 +1,247 @@
+// Storing: a chunk is reserved when the size is known, filled in place while bytes arrive, and linked when it is complete.
+// A reservation that is dropped at any moment frees its chunks, so a client that dies mid-value leaves nothing behind.
+
+/// What happens to a finished value; the storage commands of the protocols.
+public enum StoreMode: UInt8, Sendable {
+  case set, add, replace, append, prepend, cas
+}
+
+/// How a commit ended.
+enum StoreOutcome: Equatable {
+  case stored
+  case notStored
+  case exists
+  case notFound
+}
+
+enum ReservationFailure: Error {
+  /// Larger than -I.
+  case tooLarge
+  /// Nothing could be evicted, or must not be (-M).
+  case noMemory
+}
+
+/// An item being filled: invisible, exclusive, freed when dropped without `commit`.
+struct Reservation: ~Copyable {
+  private let store: Pinned<Store>
+  let ref: ItemRef
+  private(set) var filledByteCount = 0
+  /// The chunk that receives next: the item itself, or one of its chain.
+  private var current: ItemRef
+  private var offset = 0
+
+  @inline(__always)
+  fileprivate init(store: Pinned<Store>, ref: ItemRef) {
+    self.store = store
+    self.ref = ref
+    current = ref
+  }
+
+  @inline(__always)
+  deinit { store.value.freeUnlinked(store.value.arena.item(ref)) }
+
+  /// The item became somebody else's: nothing is freed.
+  @inline(__always)
+  consuming func keep() -> ItemRef {
+    let kept = ref
+    discard self
+    return kept
+  }
+
+  @inline(__always)
+  var item: Item { store.value.arena.item(ref) }
+  var missingByteCount: Int { item.valueByteCount - filledByteCount }
+
+  /// Where the next value bytes go: contiguous, empty when the value is complete. Report them with `advance`.
+  @inline(__always)
+  mutating func window() -> MemoryWindow {
+    let arena = store.value.arena
+    while true {
+      let window =
+        current == ref ? item.inlineWindow(from: offset) : ValueChunk(arena.item(current)).window(from: offset)
+      if window.count > 0 || !item.flags.contains(.chunked) { return window }
+      let next = current == ref ? item.firstChunk : ValueChunk(arena.item(current)).next
+      if next.isNone { return window }
+      current = next
+      offset = 0
+    }
+  }
+
+  /// `count` bytes were written to the window.
+  @inline(__always)
+  mutating func advance(_ count: Int) {
+    offset &+= count
+    filledByteCount &+= count
+  }
+
+  /// Copies as much of `bytes` as the value still wants; returns how much that was.
+  @inline(__always)
+  mutating func fill(_ bytes: RawSpan) -> Int {
+    var taken = 0
+    while taken < bytes.byteCount {
+      let window = window()
+      if window.count == 0 { break }
+      let step = min(window.count, bytes.byteCount &- taken)
+      window.copy(from: bytes.extracting(taken..<(taken &+ step)))
+      advance(step)
+      taken &+= step
+    }
+    return taken
+  }
+}
+
+extension Store {
+  /// Finds room for an item, evicting if need be. `exptime` is in the store's clock (ClockBase.exptime).
+  /// `heldStripe` is the stripe whose item lock the caller holds already, if any. Takes class locks.
+  @inline(__always)
+  static func reserve(
+    _ store: Pinned<Store>, key: RawSpan, clientFlags: UInt32, exptime: UInt32, valueByteCount: Int, now: UInt32,
+    heldStripe: Int = -1
+  ) throws(ReservationFailure) -> Reservation {
+    let overhead = ItemLayout.overhead(
+      keyByteCount: key.byteCount, hasClientFlags: clientFlags != 0, casByteCount: store.value.arena.casByteCount)
+    let total = overhead &+ valueByteCount
+    guard total <= store.value.configuration.itemSizeMaxBytes else { throw .tooLarge }
+    let classes = store.value.slabs.classes
+    guard let slabClass = classes.slabClass(for: total) else {
+      return try reserveChunked(
+        store, key: key, clientFlags: clientFlags, exptime: exptime, valueByteCount: valueByteCount, overhead: overhead,
+        now: now, heldStripe: heldStripe)
+    }
+    guard let ref = store.value.takeChunk(slabClass, now: now, heldStripe: heldStripe) else { throw .noMemory }
+    store.value.arena.item(ref).initialise(
+      key: key, clientFlags: clientFlags, exptime: exptime, valueByteCount: valueByteCount,
+      inlineByteCount: valueByteCount, chunkByteCount: classes.chunkByteCount(slabClass))
+    return Reservation(store: store, ref: ref)
+  }
+
+  /// A large item: the head fills a chunk of the last class, the rest follows in a chain of chunks, the last as small as
+  /// fits. Dropping the half-built reservation frees what it has so far.
+  @inline(never)
+  private static func reserveChunked(
+    _ store: Pinned<Store>, key: RawSpan, clientFlags: UInt32, exptime: UInt32, valueByteCount: Int, overhead: Int,
+    now: UInt32, heldStripe: Int
+  ) throws(ReservationFailure) -> Reservation {
+    let slabs = store.value.slabs
+    let last = slabs.classes.last
+    let chunkByteCount = slabs.classes.chunkByteCount(last)
+    guard let ref = store.value.takeChunk(last, now: now, heldStripe: heldStripe) else { throw .noMemory }
+    let inline = chunkByteCount - overhead - 8
+    store.value.arena.item(ref).initialise(
+      key: key, clientFlags: clientFlags, exptime: exptime, valueByteCount: valueByteCount, inlineByteCount: inline,
+      chunkByteCount: chunkByteCount)
+    let reservation = Reservation(store: store, ref: ref)
+    var missing = valueByteCount - inline
+    var previous: ValueChunk?
+    while missing > 0 {
+      let take = min(missing, chunkByteCount - ItemLayout.chunkHeaderByteCount)
+      guard let fitting = slabs.classes.slabClass(for: take + ItemLayout.chunkHeaderByteCount),
+        let next = store.value.takeChunk(fitting, now: now, heldStripe: heldStripe)
+          ?? store.value.takeChunk(last, now: now, heldStripe: heldStripe)
+      else { throw .noMemory }
+      let chunk = ValueChunk(store.value.arena.item(next))
+      chunk.initialise(byteCount: take, chunkByteCount: slabs.classes.chunkByteCount(slabs.slabClass(of: next)))
+      if let previous { previous.next = next } else { reservation.item.firstChunk = next }
+      previous = chunk
+      missing -= take
+    }
+    return reservation
+  }
+
+  /// Makes a filled reservation visible, or not, as `mode` says. Takes the item lock of the key. `expectedCAS` matters for
+  /// `.cas` only. Returns the outcome, the new CAS unique, and the class that the outcome counts for.
+  @inline(__always)
+  static func commit(
+    _ store: Pinned<Store>, _ reservation: consuming Reservation, mode: StoreMode, expectedCAS: UInt64, now: UInt32
+  ) -> (outcome: StoreOutcome, cas: UInt64, slabClass: Int) {
+    let item = reservation.item
+    let hash = store.value.hash(item.key)
+    let cas = store.value.nextCAS()
+    let held = store.value.locks.lock(hash)
+    item.cas = cas
+    let old = store.value.find(item.key, hash, now: now, held).item
+    if mode == .set {
+      if let old {
+        store.value.replace(old, by: item, hash, now: now, held)
+      } else {
+        store.value.link(item, hash, now: now, held)
+      }
+      return (.stored, cas, store.value.slabs.slabClass(of: reservation.keep()))
+    }
+    return commitConditionally(store, reservation, old, hash, mode: mode, expectedCAS: expectedCAS, now: now, held)
+  }
+
+  @inline(never)
+  private static func commitConditionally(
+    _ store: Pinned<Store>, _ reservation: consuming Reservation, _ old: Item?, _ hash: UInt64, mode: StoreMode,
+    expectedCAS: UInt64, now: UInt32, _ held: borrowing ItemLockHeld
+  ) -> (outcome: StoreOutcome, cas: UInt64, slabClass: Int) {
+    let item = reservation.item
+    let slabs = store.value.slabs
+    let newClass = slabs.slabClass(of: item.ref)
+    switch (mode, old) {
+    case (.add, let old?):
+      // An add that finds something counts as a use of it.
+      store.value.bump(old, now: now)
+      return (.notStored, 0, newClass)
+    case (.add, nil):
+      store.value.link(item, hash, now: now, held)
+    case (.replace, nil), (.append, nil), (.prepend, nil):
+      return (.notStored, 0, newClass)
+    case (.cas, nil):
+      return (.notFound, 0, newClass)
+    case (.cas, let old?) where old.cas != expectedCAS || store.value.arena.casByteCount == 0:
+      return (.exists, 0, slabs.slabClass(of: old.ref))
+    case (.append, let old?), (.prepend, let old?):
+      guard
+        let joined = join(store, old, item, oldFirst: mode == .append, now: now, held)
+      else { return (.notStored, 0, newClass) }
+      joined.item.cas = item.cas
+      store.value.replace(old, by: joined.item, hash, now: now, held)
+      return (.stored, item.cas, slabs.slabClass(of: joined.keep()))
+    case (_, let old?):
+      store.value.replace(old, by: item, hash, now: now, held)
+    case (.set, nil):
+      store.value.link(item, hash, now: now, held)
+    }
+    return (.stored, item.cas, slabs.slabClass(of: reservation.keep()))
+  }
+
+  /// Both values in a new item with the flags and expiration time of the old one. nil when it is too large or no room is.
+  private static func join(
+    _ store: Pinned<Store>, _ old: Item, _ added: Item, oldFirst: Bool, now: UInt32, _ held: borrowing ItemLockHeld
+  ) -> Reservation? {
+    // The hold keeps an eviction for the new chunk from taking the old item: its lock is ours already.
+    guard store.value.hold(old) else { return nil }
+    defer { old.holds -= 1 }
+    let size = old.valueByteCount + added.valueByteCount
+    guard size <= Int(ItemLayout.valueByteCountMask),
+      var joined = try? reserve(
+        store, key: old.key, clientFlags: old.clientFlags, exptime: old.exptime, valueByteCount: size, now: now,
+        heldStripe: held.stripe)
+    else { return nil }
+    store.value.forEachStretch(of: oldFirst ? old : added) { _ = joined.fill($0.span) }
+    store.value.forEachStretch(of: oldFirst ? added : old) { _ = joined.fill($0.span) }
+    return joined
+  }
+
+  /// Calls `body` with each contiguous part of the value, in order. The item must be locked, held or private.
+  @inline(__always)
+  func forEachStretch(of item: Item, _ body: (MemoryWindow) -> Void) {
+    body(item.inlineWindow(from: 0))
+    guard item.flags.contains(.chunked) else { return }
+    var ref = item.firstChunk
+    while !ref.isNone {
+      let chunk = ValueChunk(arena.item(ref))
+      body(chunk.window(from: 0))
+      ref = chunk.next
+    }
+  }
+
+  /// How many stretches `forEachStretch` will give.
+  func stretchCount(of item: Item) -> Int {
+    var count = 0
+    forEachStretch(of: item) { _ in count += 1 }
+    return count
+  }
+}

@@ -1,0 +1,261 @@
+// The cache itself: finds, stores, replaces, deletes, evicts. All rules about what may be stored are here, and none about
+// protocols, sockets or clocks: `now` is an argument (seconds of the store's clock), keys and values are bytes.
+// Shared by all workers. Every method says which lock it takes or wants to be shown; the order is in ItemLocks.swift.
+// Companions: Store+Storing (reserve, commit), Store+Eviction, Store+Upkeep (flush, growth, expiry), Store+Invariants.
+
+public struct StoreConfiguration: Sendable {
+  public var memoryLimitBytes = 64 << 20
+  /// Address space to keep ready for a higher limit later; never touched until used.
+  public var reserveBytes = 0
+  public var slabs = SlabClassSettings()
+  public var itemSizeMaxBytes = 1 << 20
+  public var casEnabled = true
+  public var evictionsEnabled = true
+  public var hashPower = 16
+  public var hashExpandEnabled = true
+  public var workerCount = 4
+  public var backing = ArenaBacking.lazy
+  public var startedAtUnixSeconds: Int64 = 0
+  public init() {}
+}
+
+/// What a look-up found.
+enum Lookup {
+  case hit(Item)
+  case miss
+  /// It was there, but its time was over; it is gone now.
+  case expired
+  /// It was there, but older than the last flush; it is gone now.
+  case flushed
+
+  var item: Item? {
+    if case .hit(let item) = self { return item }
+    return nil
+  }
+}
+
+public struct Store: ~Copyable, Sendable {
+  let configuration: StoreConfiguration
+  public let clockBase: ClockBase
+  let arena: Arena
+  let slabs: SlabAllocator
+  let locks: ItemLocks
+  let table: HashTable
+  let hash = KeyHash.random()
+  /// 0: the last CAS unique handed out. 1: items last accessed before this second are flushed. 2: when a delayed flush
+  /// is due, 0 = none. 3: the second of the last flush command (`oldest` of stats settings).
+  let shared = AtomicCells(count: 4)
+
+  private init(
+    _ configuration: StoreConfiguration, arena: Arena, slabs: SlabAllocator, locks: ItemLocks, table: HashTable
+  ) {
+    self.configuration = configuration
+    clockBase = ClockBase(startedAtUnixSeconds: configuration.startedAtUnixSeconds)
+    self.arena = arena
+    self.slabs = slabs
+    self.locks = locks
+    self.table = table
+    // The reference hands out 2 first.
+    shared.store(0, 1)
+  }
+
+  /// Reserves everything. Returns nil when the kernel refuses the address space.
+  public static func make(_ configuration: StoreConfiguration) -> Pinned<Store>? {
+    let page = SlabClasses.pageByteCount
+    let pageLimit = (configuration.memoryLimitBytes + page - 1) / page
+    // One page per class beyond the limit (a class without a page always gets its first), and the unused first page.
+    let pages = max(pageLimit, configuration.reserveBytes / page) + SlabClasses.maximumClass + 2
+    guard
+      let arena = Arena(
+        byteCount: pages * page, casByteCount: configuration.casEnabled ? 8 : 0, backing: configuration.backing)
+    else { return nil }
+    var settings = configuration.slabs
+    settings.alignmentByteCount = max(8, 1 << arena.unitShift)
+    let classes = SlabClasses(settings)
+    let locks = ItemLocks(power: min(ItemLocks.power(workers: configuration.workerCount), configuration.hashPower - 1))
+    let mostItems = arena.byteCount / classes.chunkByteCount(1)
+    let lastPower = configuration.hashExpandEnabled ? Int.bitWidth - mostItems.leadingZeroBitCount : 0
+    guard let table = HashTable(arena: arena, locks: locks, power: configuration.hashPower, lastPower: lastPower) else {
+      return nil
+    }
+    let slabs = SlabAllocator(classes: classes, arena: arena, pageLimit: pageLimit)
+    return Pinned(Store(configuration, arena: arena, slabs: slabs, locks: locks, table: table))
+  }
+
+  /// Gives everything back. No reservation, hold or thread may be left.
+  deinit {
+    table.destroy()
+    locks.destroy()
+    slabs.destroy()
+    shared.destroy()
+    arena.unmap()
+  }
+
+  // Finding.
+
+  /// The live item of `key`. A dead one met on the way is unlinked. Wants the item lock of the key.
+  @inline(__always)
+  func find(_ key: RawSpan, _ hash: UInt64, now: UInt32, _ held: borrowing ItemLockHeld) -> Lookup {
+    var ref = table.first(hash, held)
+    while !ref.isNone {
+      let item = arena.item(ref)
+      if item.keyEquals(key) {
+        if isLive(item, now: now) { return .hit(item) }
+        return bury(item, hash, now: now, held)
+      }
+      ref = item.hashNext
+    }
+    return .miss
+  }
+
+  @inline(__always)
+  func isLive(_ item: Item, now: UInt32) -> Bool {
+    let exptime = item.exptime
+    return (exptime == 0 || exptime >= now) && UInt64(item.lastAccess) >= shared.load(1)
+  }
+
+  @inline(never)
+  private func bury(_ item: Item, _ hash: UInt64, now: UInt32, _ held: borrowing ItemLockHeld) -> Lookup {
+    let wasFlushed = UInt64(item.lastAccess) < shared.load(1)
+    unlink(item, hash, held) { slabClass in
+      slabClass.statistics.reclaimed += 1
+      if !item.flags.contains(.fetched) { slabClass.statistics.expiredUnfetched += 1 }
+    }
+    return wasFlushed ? .flushed : .expired
+  }
+
+  /// Notes that the item was read: its time, then FETCHED the first time and ACTIVE after it. Writes only what changes.
+  /// Wants the item lock; no LRU lock, because the tail looks at the bits (second chance).
+  @inline(__always)
+  func bump(_ item: Item, now: UInt32) {
+    let flags = item.flags
+    if !flags.contains([.fetched, .active]) {
+      item.flags = flags.union(flags.contains(.fetched) ? .active : .fetched)
+    }
+    let time = accessTime(now)
+    if item.lastAccess != time { item.lastAccess = time }
+  }
+
+  /// The time to note for an access: now, but never before the last flush.
+  @inline(__always)
+  func accessTime(_ now: UInt32) -> UInt32 { max(now, UInt32(truncatingIfNeeded: shared.load(1))) }
+
+  // Linking. All want the item lock and take the class lock.
+
+  /// Makes a finished reservation visible under its key, which must not be linked already.
+  @inline(__always)
+  func link(_ item: Item, _ hash: UInt64, now: UInt32, _ held: borrowing ItemLockHeld) {
+    item.lastAccess = accessTime(now)
+    item.flags.insert(.linked)
+    item.segment = .cold
+    table.insert(item, hash, held)
+    let classHeld = slabs.lock(slabs.slabClass(of: item.ref))
+    slabs.withClass(classHeld) { $0.list.pushHead(item, arena: arena) }
+  }
+
+  /// Puts `new` in the place of `old`, whose chunk is freed unless somebody holds it.
+  @inline(__always)
+  func replace(_ old: Item, by new: Item, _ hash: UInt64, now: UInt32, _ held: borrowing ItemLockHeld) {
+    new.lastAccess = accessTime(now)
+    new.flags.insert(.linked)
+    new.segment = .cold
+    table.replace(old, by: new, hash, held)
+    old.flags.remove(.linked)
+    let oldClass = slabs.slabClass(of: old.ref)
+    let newClass = slabs.slabClass(of: new.ref)
+    let classHeld = slabs.lock(oldClass)
+    slabs.withClass(classHeld) { slabClass in
+      slabClass.remove(old, arena: arena)
+      if oldClass == newClass { slabClass.list.pushHead(new, arena: arena) }
+    }
+    freeIfUnheld(old, classHeld)
+    guard oldClass != newClass else { return }
+    _ = consume classHeld
+    let newHeld = slabs.lock(newClass)
+    slabs.withClass(newHeld) { $0.list.pushHead(new, arena: arena) }
+  }
+
+  /// Takes a linked item out of the cache; its chunk is freed unless somebody holds it.
+  @inline(__always)
+  func unlink(
+    _ item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld, noting note: (inout SlabClass) -> Void = { _ in }
+  ) {
+    table.remove(item, hash, held)
+    item.flags.remove(.linked)
+    let classHeld = slabs.lock(slabs.slabClass(of: item.ref))
+    slabs.withClass(classHeld) { slabClass in
+      slabClass.remove(item, arena: arena)
+      note(&slabClass)
+    }
+    freeIfUnheld(item, classHeld)
+  }
+
+  @inline(__always)
+  private func freeIfUnheld(_ item: Item, _ classHeld: borrowing ClassLockHeld) {
+    if item.holds == 0 { free(item, classHeld) }
+  }
+
+  /// Gives the chunk, or all chunks, of an item back. Wants the class lock; nobody may know the item any more.
+  @inline(__always)
+  func free(_ item: Item, _ classHeld: borrowing ClassLockHeld) {
+    if item.flags.contains(.chunked) { freeChain(item, classHeld) }
+    slabs.give(item, classHeld)
+  }
+
+  /// Frees the continuation chunks of an item of the last class, whose lock is shown; a smaller tail's class is locked too.
+  @inline(never)
+  private func freeChain(_ item: Item, _ classHeld: borrowing ClassLockHeld) {
+    var ref = item.firstChunk
+    while !ref.isNone {
+      let chunk = arena.item(ref)
+      ref = ValueChunk(chunk).next
+      let slabClass = slabs.slabClass(of: chunk.ref)
+      if slabClass == classHeld.slabClass {
+        slabs.give(chunk, classHeld)
+      } else {
+        // Class locks nest only here, from the last class to a smaller one.
+        let chunkHeld = slabs.lock(slabClass)
+        slabs.give(chunk, chunkHeld)
+      }
+    }
+  }
+
+  /// Frees an item that is neither linked nor held.
+  func freeUnlinked(_ item: Item) {
+    let classHeld = slabs.lock(slabs.slabClass(of: item.ref))
+    freeIfUnheld(item, classHeld)
+  }
+
+  // Holding: a large value is sent from the item's own memory after the lock is gone.
+
+  /// The most readers of one item outside the lock; one more gets a miss, as in the reference.
+  static let maximumHolds: UInt16 = 60_000
+
+  /// Wants the item lock. Returns false when too many readers hold the item already.
+  func hold(_ item: Item) -> Bool {
+    guard item.holds < Store.maximumHolds else { return false }
+    item.holds += 1
+    return true
+  }
+
+  /// Ends a hold; frees the item if it was unlinked meanwhile. Takes the item lock.
+  public func release(_ ref: ItemRef) {
+    let item = arena.item(ref)
+    let held = locks.lock(hash(item.key))
+    item.holds -= 1
+    if item.holds == 0, !item.flags.contains(.linked) { freeUnlinked(item) }
+    _ = consume held
+  }
+
+  // CAS uniques.
+
+  @inline(__always)
+  func nextCAS() -> UInt64 { shared.add(0, 1) }
+
+  // Prefetching, without a lock: hints only.
+
+  @inline(__always)
+  func prefetchBucket(_ hash: UInt64) { table.prefetchBucket(hash) }
+  @inline(__always)
+  func prefetchItem(_ hash: UInt64) { table.prefetchFirst(hash) }
+}

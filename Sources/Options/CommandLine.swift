@@ -1,0 +1,77 @@
+// From the words of a command line to Settings, or to a text and an exit status. It drives Getopt and the two tables and
+// then the cross checks; names, values and messages of single options are with their rows.
+
+/// What the process does after its command line was read.
+public enum Outcome: Sendable {
+  /// Start. The warnings are lines for stderr, without newlines.
+  case run(Settings, warnings: [String])
+  /// Write `text`, which ends in a newline, to stdout or stderr and exit.
+  case stop(text: String, toStandardOutput: Bool, exitStatus: Int32)
+}
+
+/// Reads command lines.
+public enum CommandLineParser {
+  /// - Parameters:
+  ///   - arguments: the words after the program's name.
+  ///   - programName: the program's name as called, for the messages that start with it.
+  ///   - isRoot: whether the real or the effective user is root, who must say with `-u` whom to become.
+  public static func parse(_ arguments: [String], programName: String, isRoot: Bool) -> Outcome {
+    var draft = Draft()
+    do {
+      if let answer = try read(arguments, programName, into: &draft) {
+        return .stop(text: answer, toStandardOutput: true, exitStatus: ExitStatus.success)
+      }
+      try CrossChecks.apply(to: &draft, isRoot: isRoot)
+      try ListenGrammar.apply(to: &draft)
+    } catch {
+      let lines = draft.warnings + [error.text]
+      return .stop(
+        text: lines.joined(separator: "\n") + "\n", toStandardOutput: false, exitStatus: error.exitStatus)
+    }
+    return .run(draft.settings, warnings: draft.warnings)
+  }
+
+  /// Applies every option in its order. Returns the text of `-h`, `-i` or `-V`, which act the moment they are met.
+  private static func read(
+    _ arguments: [String], _ programName: String, into draft: inout Draft
+  ) throws(OptionError) -> String? {
+    var getopt = Getopt(arguments, programName: programName)
+    while let (row, rawValue) = try getopt.nextOption() {
+      let value = String((rawValue ?? "").drop(while: \.isWhitespace))
+      try row.availability.check(row.title, value: value)
+      switch row.effect {
+      case .nothing: break
+      case .set(let path, let state): draft.settings[keyPath: path] = state
+      case .run(let apply): try apply(&draft, value)
+      case .extended: try readExtended(value, into: &draft)
+      case .showUsage: return Usage.text
+      case .showLicense: return Usage.license
+      case .showVersion: return Usage.version
+      }
+    }
+    return nil
+  }
+
+  /// Applies one `-o` list: names separated by commas, each with or without `=value`.
+  private static func readExtended(_ list: String, into draft: inout Draft) throws(OptionError) {
+    var rest = list[...]
+    while !rest.isEmpty {
+      let item = rest.prefix { $0 != "," }
+      rest = rest[item.endIndex...].dropFirst()
+      let name = item.prefix { $0 != "=" }
+      let value = name.endIndex < item.endIndex ? String(item[name.endIndex...].dropFirst()) : nil
+      guard let row = ExtendedOptionTable.row(String(name)) else { throw .failure("Illegal suboption \"\(item)\"") }
+      try apply(row, value, to: &draft)
+    }
+  }
+
+  private static func apply(_ row: ExtendedOptionRow, _ value: String?, to draft: inout Draft) throws(OptionError) {
+    try row.availability.check("-o \(row.name)", value: value ?? "")
+    if value == nil && row.argument == .required { throw .failure(row.missingText) }
+    switch row.effect {
+    case .set(let path, let state): draft.settings[keyPath: path] = state
+    case .run(let apply): try apply(&draft, value ?? row.bareValue)
+    case .nothing, .extended, .showUsage, .showLicense, .showVersion: break
+    }
+  }
+}

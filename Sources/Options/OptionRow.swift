@@ -1,0 +1,138 @@
+// What a row of the two option tables is made of: names, argument, help, availability and effect. The rows themselves
+// are in OptionTable (-p, --port) and ExtendedOptionTable (-o hashpower).
+
+/// Whether an option takes a value.
+public enum ArgumentKind: Sendable {
+  case none
+  case required
+  case optional
+}
+
+/// The heading of the usage text an option stands under.
+public enum OptionGroup: String, CaseIterable, Sendable {
+  case network = "Network"
+  case memory = "Memory"
+  case lists = "Eviction lists and crawler"
+  case access = "Access"
+  case process = "Process"
+  case information = "Information"
+  case compatibility = "Accepted for compatibility"
+}
+
+/// Whether this build has what an option is about.
+public enum Availability: Sendable {
+  case available
+  /// Refused by name.
+  case notInBuild
+  /// Refused with the sentence operators know for it, the support's name in it.
+  case needsSupport(String)
+  /// Refused for the values the function is true for, with a line that says what works.
+  case notInBuildFor(@Sendable (String) -> Bool, hint: String)
+
+  /// Whether at least one value of the option works.
+  public var isUsable: Bool {
+    switch self {
+    case .available, .notInBuildFor: true
+    case .notInBuild, .needsSupport: false
+    }
+  }
+
+  /// Throws unless `value` is served. `name` is how the operator finds the option on the command line.
+  func check(_ name: String, value: String) throws(OptionError) {
+    switch self {
+    case .available: return
+    case .notInBuild:
+      throw .usage("\(name) is not available in this build\nRemove it from the command line to start without it.")
+    case .needsSupport(let support):
+      throw .usage("This server is not built with \(support) support.\nRemove \(name) to start without it.")
+    case .notInBuildFor(let lacks, let hint):
+      guard lacks(value) else { return }
+      throw .usage("\(name) \(value) is not available in this build\n\(hint)")
+    }
+  }
+}
+
+/// What reading the command line collects before the cross checks make `Settings` of it.
+struct Draft: Sendable {
+  var settings = Settings()
+  /// Lines for stderr, without newlines.
+  var warnings: [String] = []
+  /// The value of `-o slab_sizes`; checked late, because `-n` and `slab_chunk_max` may follow it.
+  var slabSizesText: String?
+  /// `-o slab_chunk_max` came before, so `no_modern` leaves it alone.
+  var slabChunkMaxWasGiven = false
+}
+
+/// What an option does when it is met.
+enum Effect: Sendable {
+  /// Accepted and without meaning here.
+  case nothing
+  case set(WritableKeyPath<Settings, Bool> & Sendable, to: Bool)
+  case run(@Sendable (inout Draft, String) throws(OptionError) -> Void)
+  /// `-o`: the value is a list for ExtendedOptionTable.
+  case extended
+  case showUsage
+  case showLicense
+  case showVersion
+}
+
+/// One option of the command line.
+public struct OptionRow: Sendable {
+  public let short: Character
+  public let long: String?
+  public let argument: ArgumentKind
+  /// What stands for the value in the usage text; empty without one.
+  public let placeholder: String
+  public let group: OptionGroup
+  public let help: String
+  public let availability: Availability
+  let effect: Effect
+
+  init(
+    _ short: Character, _ long: String?, value placeholder: String = "", optional: Bool = false, _ group: OptionGroup,
+    _ help: String, _ effect: Effect, _ availability: Availability = .available
+  ) {
+    self.short = short
+    self.long = long
+    self.argument = optional ? .optional : placeholder.isEmpty ? .none : .required
+    self.placeholder = placeholder
+    self.group = group
+    self.help = help
+    self.availability = availability
+    self.effect = effect
+  }
+
+  /// How messages name the option: `-e (--memory-file)`.
+  public var title: String { long.map { "-\(short) (--\($0))" } ?? "-\(short)" }
+}
+
+/// One name of the `-o` list.
+public struct ExtendedOptionRow: Sendable {
+  public let name: String
+  public let argument: ArgumentKind
+  /// What stands for the value in the usage text; empty without one.
+  public let placeholder: String
+  public let group: OptionGroup
+  public let help: String
+  public let availability: Availability
+  /// The message when a required value is missing.
+  let missingText: String
+  /// The value an optional argument has when only the name is written.
+  let bareValue: String
+  let effect: Effect
+
+  init(
+    _ name: String, value placeholder: String = "", bare: String? = nil, _ group: OptionGroup, _ help: String,
+    missing: String? = nil, _ effect: Effect, _ availability: Availability = .available
+  ) {
+    self.name = name
+    self.argument = bare != nil ? .optional : placeholder.isEmpty ? .none : .required
+    self.placeholder = placeholder
+    self.group = group
+    self.help = help
+    self.availability = availability
+    self.missingText = missing ?? "Missing \(name) argument"
+    self.bareValue = bare ?? ""
+    self.effect = effect
+  }
+}

@@ -1,0 +1,124 @@
+// `stats settings`: every setting as a name and a value text, in the order tools know, for a build without system call
+// filter, external storage, TLS and proxy. It reads Settings and what changed since the start; it measures nothing.
+
+/// What commands can change while the server runs.
+public struct RuntimeSettings: Sendable {
+  public var memoryLimitBytes: Int
+  public var verbosity: Int
+  /// Age of the last flush's cut-off, in seconds since the start; 0 without a flush.
+  public var oldestSeconds: Int
+  public var detailEnabled: Bool
+
+  public init(memoryLimitBytes: Int, verbosity: Int, oldestSeconds: Int, detailEnabled: Bool) {
+    self.memoryLimitBytes = memoryLimitBytes
+    self.verbosity = verbosity
+    self.oldestSeconds = oldestSeconds
+    self.detailEnabled = detailEnabled
+  }
+}
+
+/// The rows of `stats settings`: name and value without the word STAT.
+public func settingsReport(_ settings: Settings, runtime: RuntimeSettings) -> [(name: String, value: String)] {
+  SettingsReport.network(settings, runtime) + SettingsReport.process(settings, runtime)
+    + SettingsReport.memory(settings) + SettingsReport.lists(settings) + SettingsReport.rest(settings)
+}
+
+/// The parts of the report and the texts in it that are not settings.
+public enum SettingsReport {
+  /// The one keyed hash of this server, whatever `-o hash_algorithm` says.
+  public static let hashAlgorithmName = "wyhash"
+  private static let clientFlagsBytes = 4
+
+  typealias Rows = [(name: String, value: String)]
+
+  static func network(_ settings: Settings, _ runtime: RuntimeSettings) -> Rows {
+    [
+      ("maxbytes", "\(runtime.memoryLimitBytes)"),
+      ("maxconns", "\(settings.maxConnections)"),
+      ("tcpport", "\(settings.port)"),
+      ("udpport", "\(settings.udpPort)"),
+      ("inter", settings.listenText ?? "NULL"),
+      ("verbosity", "\(runtime.verbosity)"),
+      ("oldest", "\(runtime.oldestSeconds)"),
+      ("evictions", settings.evictionsEnabled ? "on" : "off"),
+      ("domain_socket", settings.unixSocketPath ?? "NULL"),
+      ("umask", String(settings.unixSocketMask, radix: 8)),
+      ("shutdown_command", yesNo(settings.shutdownCommandEnabled)),
+    ]
+  }
+
+  static func process(_ settings: Settings, _ runtime: RuntimeSettings) -> Rows {
+    let severalInterfaces = settings.listenText?.contains(",") ?? false
+    return [
+      ("growth_factor", fixed(settings.growthFactor)),
+      ("chunk_size", "\(settings.slabMinimumBytes)"),
+      ("num_threads", "\(settings.threads)"),
+      ("num_threads_per_udp", severalInterfaces ? "1" : "\(settings.threads)"),
+      ("stat_key_prefix", String(decoding: [settings.prefixDelimiter], as: UTF8.self)),
+      ("detail_enabled", yesNo(runtime.detailEnabled)),
+      ("reqs_per_event", "\(settings.requestsPerEvent)"),
+      ("cas_enabled", yesNo(settings.casEnabled)),
+      ("tcp_backlog", "\(settings.listenBacklog)"),
+      ("binding_protocol", settings.bindingProtocol.rawValue),
+      ("auth_enabled_sasl", "no"),
+      ("auth_enabled_ascii", "no"),
+    ]
+  }
+
+  static func memory(_ settings: Settings) -> Rows {
+    [
+      ("item_size_max", "\(settings.itemSizeMaxBytes)"),
+      ("maxconns_fast", yesNo(settings.maxConnectionsFast)),
+      ("hashpower_init", "\(settings.hashPower)"),
+      ("slab_reassign", yesNo(settings.slabReassign)),
+      ("slab_automove", "\(settings.slabAutomove)"),
+      ("slab_automove_ratio", fixed(settings.slabAutomoveRatio)),
+      ("slab_automove_window", "\(settings.slabAutomoveWindow)"),
+      ("slab_chunk_max", "\(settings.slabChunkMaxBytes)"),
+    ]
+  }
+
+  static func lists(_ settings: Settings) -> Rows {
+    [
+      ("lru_crawler", yesNo(settings.lruCrawler)),
+      ("lru_crawler_sleep", "\(settings.lruCrawlerSleepMicroseconds)"),
+      ("lru_crawler_tocrawl", "\(settings.lruCrawlerToCrawl)"),
+      ("tail_repair_time", "\(settings.tailRepairTimeSeconds)"),
+      ("flush_enabled", yesNo(settings.flushEnabled)),
+      ("dump_enabled", yesNo(settings.dumpEnabled)),
+      ("hash_algorithm", hashAlgorithmName),
+      ("lru_maintainer_thread", yesNo(settings.lruMaintainer)),
+      ("lru_segmented", yesNo(settings.lruMaintainer)),
+      ("hot_lru_pct", "\(settings.hotLRUPercent)"),
+      ("warm_lru_pct", "\(settings.warmLRUPercent)"),
+      ("hot_max_factor", fixed(settings.hotMaxFactor)),
+      ("warm_max_factor", fixed(settings.warmMaxFactor)),
+      ("temp_lru", yesNo(settings.temporaryLRU)),
+      ("temporary_ttl", "\(settings.temporaryTTLSeconds)"),
+    ]
+  }
+
+  static func rest(_ settings: Settings) -> Rows {
+    [
+      ("idle_timeout", "\(settings.idleTimeoutSeconds)"),
+      ("watcher_logbuf_size", "\(settings.watcherLogBufferKilobytes << 10)"),
+      ("worker_logbuf_size", "\(settings.workerLogBufferKilobytes << 10)"),
+      ("read_buf_mem_limit", "\(settings.readBufferMemoryLimitMegabytes << 20)"),
+      ("track_sizes", yesNo(settings.trackSizes)),
+      ("inline_ascii_response", "no"),
+      ("num_napi_ids", "0"),
+      ("memory_file", "(null)"),
+      ("client_flags_size", "\(clientFlagsBytes)"),
+    ]
+  }
+
+  private static func yesNo(_ state: Bool) -> String { state ? "yes" : "no" }
+
+  /// `%.2f`. A number too large to have two exact decimals is printed in its own way.
+  static func fixed(_ value: Double) -> String {
+    guard abs(value) < 1e13 else { return "\(value)" }
+    let hundredths = Int((abs(value) * 100).rounded(.toNearestOrEven))
+    let decimals = hundredths % 100
+    return "\(value < 0 ? "-" : "")\(hundredths / 100).\(decimals < 10 ? "0" : "")\(decimals)"
+  }
+}

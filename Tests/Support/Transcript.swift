@@ -1,0 +1,559 @@
+// The format of Tests/Transcripts/*.txt (parser) and its player: what is sent to a cache server and, byte for byte, what
+// comes back. A transcript runs against anything that is a `TranscriptPeer`: a real process behind a socket (SocketPeer), or
+// the command layer in process (four functions to write). Every expected byte is compared, and at the end every connection
+// must answer `version` with exactly its line, so no surplus byte stays unseen; nothing in the format matches "anything".
+// Neither a client nor a server: it knows `version` and `stats` (for the `stat` step), no more. Throws at the first
+// deviation. Tests/Transcripts/README.md explains the notation with an example.
+import Foundation
+
+/// One parsed transcript file.
+public struct Transcript: Sendable {
+  /// File name without `.txt`.
+  public let name: String
+  /// The comment the file opens with.
+  public let about: String
+  /// Server arguments (`options: -m 64 -C`).
+  public let options: [String]
+  /// `needs: socket`: the transcript is about a process or its connections and cannot run against a peer in process.
+  public let needsSocket: Bool
+  public let steps: [Step]
+
+  /// Whose replies a player expects where a `differs:` block states both.
+  public enum Side: String, Sendable {
+    case ours
+    case reference
+
+    /// What `version` answers on this side, at least up to a blank: ours follows the level of the feature map.
+    public var versionNumber: String { self == .ours ? "1.6.45" : "1.6.18" }
+  }
+
+  public struct Step: Sendable, Equatable {
+    public let line: Int
+    public let action: Action
+  }
+
+  public indirect enum Action: Sendable, Equatable {
+    /// `>` and `>>` lines that stand directly under each other: one write.
+    case send([Piece])
+    /// One `<` or `<<` line.
+    case expect([Piece])
+    /// `= closed`: the server closes now, and sends nothing before.
+    case closed
+    /// `= silent`: no byte comes for a moment. For the middle of a data block, where no command can be sent.
+    case silent
+    /// `= idle`: the server owes nothing: `version` is answered at once, by exactly one line.
+    case idle
+    /// `stat [form] key value`: sends `stats [form]` and compares one value.
+    case stat(form: String, key: String, value: [Piece])
+    /// `@2`: the following steps use another connection.
+    case connection(Int)
+    /// `wait 2`: the clock advances by seconds.
+    case wait(Int)
+    /// `differs: reason`: the two servers answer differently, by `decision: ` of ours or because `1.6.18 ` is older than the
+    /// level ours follows; the reason opens with one of these.
+    case differs(reason: String, ours: [Step], reference: [Step])
+  }
+
+  public enum Piece: Sendable, Equatable {
+    case bytes([UInt8])
+    /// `<number>`: decimal digits, at least one.
+    case number
+    /// `<text>`: visible characters, at least one, up to what follows. Only for values that differ in every run.
+    case text
+    /// `<cas:x>`: the first one binds x to the digits found, which must differ from all bound before; the next ones compare
+    /// or, in a line that is sent, insert.
+    case cas(String)
+  }
+
+  public struct FormatError: Error, CustomStringConvertible {
+    public let description: String
+  }
+
+  /// The number of bytes a run sends, without sentinels and the `stats` of `stat` steps.
+  public var sentByteCount: Int {
+    steps.reduce(0) { sum, step in
+      guard case .send(let pieces) = step.action else { return sum }
+      return pieces.reduce(sum) { if case .bytes(let bytes) = $1 { $0 + bytes.count } else { $0 + 1 } }
+    }
+  }
+}
+
+// MARK: - Parser
+
+extension Transcript {
+  public init(name: String, text: String) throws {
+    var parser = TranscriptParser(name: name)
+    try parser.parse(text)
+    self.init(
+      name: name, about: parser.about.joined(separator: " "), options: parser.options, needsSocket: parser.needsSocket,
+      steps: parser.steps)
+  }
+
+  public init(contentsOf file: URL) throws {
+    let name = file.deletingPathExtension().lastPathComponent
+    try self.init(name: name, text: String(contentsOf: file, encoding: .utf8))
+  }
+}
+
+private struct TranscriptParser {
+  let name: String
+  var about: [String] = []
+  var options: [String] = []
+  var needsSocket = false
+  var steps: [Transcript.Step] = []
+  private var block: (line: Int, reason: String, ours: [Transcript.Step], reference: [Transcript.Step])?
+  private var joinsSend = false
+  private var lineNumber = 0
+
+  init(name: String) { self.name = name }
+
+  func failure(_ text: String) -> Transcript.FormatError {
+    Transcript.FormatError(description: "\(name).txt:\(lineNumber): \(text)")
+  }
+
+  mutating func parse(_ text: String) throws {
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+      lineNumber += 1
+      guard line.utf8.allSatisfy({ (32..<127).contains($0) }) else { throw failure("only visible ASCII; use \\xHH") }
+      guard line.last != " " else { throw failure("blank at the end of the line; use \\x20") }
+      try parse(line: String(line))
+    }
+    try finishBlock()
+    guard !about.isEmpty else { throw failure("a transcript opens with a comment that says what it shows") }
+    guard !steps.isEmpty else { throw failure("no steps") }
+  }
+
+  private mutating func parse(line: String) throws {
+    if line.hasPrefix("#") || line.isEmpty {
+      joinsSend = false
+      if steps.isEmpty && block == nil && line.hasPrefix("# ") { about.append(String(line.dropFirst(2))) }
+      return
+    }
+    if let reason = line.rest(after: "differs: ") {
+      try finishBlock()
+      guard reason.hasPrefix("1.6.18 ") || reason.hasPrefix("decision: ") else {
+        throw failure("a reason opens with `1.6.18 ` (the oracle's age) or `decision: `")
+      }
+      block = (lineNumber, reason, [], [])
+    } else if let rest = line.rest(after: "ours ") {
+      guard block != nil else { throw failure("`ours` outside of a differs block") }
+      try append(rest) { block!.ours.append($0) }
+    } else if let rest = line.rest(after: "reference ") {
+      guard block != nil else { throw failure("`reference` outside of a differs block") }
+      try append(rest) { block!.reference.append($0) }
+    } else {
+      try finishBlock()
+      if let rest = line.rest(after: "options: "), steps.isEmpty {
+        options += rest.split(separator: " ").map(String.init)
+      } else if line == "needs: socket", steps.isEmpty {
+        needsSocket = true
+      } else if let pieces = try sentLine(line) {
+        try appendSend(pieces)
+        return
+      } else {
+        steps.append(Transcript.Step(line: lineNumber, action: try action(line)))
+      }
+    }
+    joinsSend = false
+  }
+
+  private func append(_ line: String, to add: (Transcript.Step) -> Void) throws {
+    guard try sentLine(line) == nil else { throw failure("only replies can differ, not what is sent") }
+    add(Transcript.Step(line: lineNumber, action: try action(line)))
+  }
+
+  private mutating func finishBlock() throws {
+    guard let done = block else { return }
+    block = nil
+    guard done.ours.map(\.action) != done.reference.map(\.action) else { throw failure("differs without difference") }
+    steps.append(
+      Transcript.Step(
+        line: done.line, action: .differs(reason: done.reason, ours: done.ours, reference: done.reference)))
+  }
+
+  private mutating func appendSend(_ pieces: [Transcript.Piece]) throws {
+    if joinsSend, case .send(let earlier)? = steps.last?.action {
+      steps[steps.count - 1] = Transcript.Step(line: steps[steps.count - 1].line, action: .send(earlier + pieces))
+    } else {
+      steps.append(Transcript.Step(line: lineNumber, action: .send(pieces)))
+    }
+    joinsSend = true
+  }
+
+  private func sentLine(_ line: String) throws -> [Transcript.Piece]? {
+    if let raw = line.rest(after: ">> ") { return try pieces(raw) }
+    if line == ">" { return [.bytes([13, 10])] }
+    if let text = line.rest(after: "> ") { return try pieces(text) + [.bytes([13, 10])] }
+    return nil
+  }
+
+  private func action(_ line: String) throws -> Transcript.Action {
+    if let raw = line.rest(after: "<< ") { return .expect(try pieces(raw)) }
+    if line == "<" { return .expect([.bytes([13, 10])]) }
+    if let text = line.rest(after: "< ") { return .expect(try pieces(text + "\\r\\n")) }
+    if let word = line.rest(after: "= ") {
+      switch word {
+      case "closed": return .closed
+      case "silent": return .silent
+      case "idle": return .idle
+      default: throw failure("unknown state \(word)")
+      }
+    }
+    if let rest = line.rest(after: "@"), let number = Int(rest), number > 0 { return .connection(number) }
+    if let rest = line.rest(after: "wait "), let seconds = Int(rest), seconds > 0 { return .wait(seconds) }
+    if let rest = line.rest(after: "stat ") {
+      let words = rest.split(separator: " ").map(String.init)
+      if words.count == 2 { return .stat(form: "", key: words[0], value: try pieces(words[1])) }
+      if words.count == 3 { return .stat(form: words[0], key: words[1], value: try pieces(words[2])) }
+    }
+    throw failure("not a step: \(line)")
+  }
+}
+
+// MARK: - Notation of bytes
+
+extension TranscriptParser {
+  /// C escapes, `{text*count}` (with `#` for the number of the repetition, from 1) and placeholders.
+  fileprivate func pieces(_ text: String) throws -> [Transcript.Piece] {
+    var result: [Transcript.Piece] = []
+    var plain: [UInt8] = []
+    var input = Array(text.utf8)[...]
+    while let byte = input.popFirst() {
+      switch byte {
+      case UInt8(ascii: "\\"):
+        plain.append(try escape(&input))
+      case UInt8(ascii: "{"):
+        try repetition(&input, into: &plain)
+      case UInt8(ascii: "<"):
+        if !plain.isEmpty { result.append(.bytes(plain)) }
+        plain = []
+        result.append(try placeholder(&input))
+      default:
+        plain.append(byte)
+      }
+    }
+    if !plain.isEmpty { result.append(.bytes(plain)) }
+    return result
+  }
+
+  private func escape(_ input: inout ArraySlice<UInt8>) throws -> UInt8 {
+    switch input.popFirst() {
+    case UInt8(ascii: "r"): return 13
+    case UInt8(ascii: "n"): return 10
+    case UInt8(ascii: "t"): return 9
+    case UInt8(ascii: "x"):
+      let digits = String(decoding: input.prefix(2), as: UTF8.self)
+      guard digits.utf8.count == 2, let value = UInt8(digits, radix: 16) else { throw failure("\\x takes two digits") }
+      input = input.dropFirst(2)
+      return value
+    case let mark? where "\\{}<#*".utf8.contains(mark): return mark
+    default: throw failure("unknown escape")
+    }
+  }
+
+  private func repetition(_ input: inout ArraySlice<UInt8>, into plain: inout [UInt8]) throws {
+    // nil stands for the number of the repetition.
+    var body: [UInt8?] = []
+    while let byte = input.popFirst(), byte != UInt8(ascii: "*") {
+      switch byte {
+      case UInt8(ascii: "\\"): body.append(try escape(&input))
+      case UInt8(ascii: "#"): body.append(nil)
+      default: body.append(byte)
+      }
+    }
+    let digits = String(decoding: input.prefix { $0 != UInt8(ascii: "}") }, as: UTF8.self)
+    guard let count = Int(digits), count > 0 else { throw failure("a repetition is {text*count}") }
+    input = input.dropFirst(digits.utf8.count + 1)
+    for number in 1...count {
+      for byte in body {
+        if let byte { plain.append(byte) } else { plain += Array(String(number).utf8) }
+      }
+    }
+  }
+
+  private func placeholder(_ input: inout ArraySlice<UInt8>) throws -> Transcript.Piece {
+    let word = String(decoding: input.prefix { $0 != UInt8(ascii: ">") }, as: UTF8.self)
+    input = input.dropFirst(word.utf8.count + 1)
+    if word == "number" { return .number }
+    if word == "text" { return .text }
+    if let name = word.rest(after: "cas:"), !name.isEmpty { return .cas(name) }
+    throw failure("unknown placeholder <\(word)>; write \\< for the character")
+  }
+}
+
+extension String {
+  fileprivate func rest(after prefix: String) -> String? {
+    hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
+  }
+}
+
+// MARK: - Player
+
+/// What a transcript talks to. Connections are numbered from 1; the player connects each before its first use.
+public protocol TranscriptPeer {
+  mutating func connect(_ connection: Int) throws
+  /// Delivers all bytes. A peer that closed the connection meanwhile is no error here: `receive` tells.
+  mutating func send(_ bytes: [UInt8], on connection: Int) throws
+  /// Takes 1 to `limit` of the bytes the server sent, waiting for the first one as `patience` says.
+  mutating func receive(upTo limit: Int, on connection: Int, patience: TranscriptPatience) throws -> TranscriptInput
+  /// Lets the server's clock advance: a sleep over a socket, the injected clock in process.
+  mutating func advanceClock(bySeconds seconds: Int) throws
+}
+
+public enum TranscriptPatience: Sendable {
+  /// A reply is due: wait some seconds. In process everything that will come is there, so nothing is waited for.
+  case reply
+  /// No byte should come: wait a moment only.
+  case silence
+}
+
+public enum TranscriptInput: Sendable, Equatable {
+  case bytes([UInt8])
+  case nothing
+  case closed
+}
+
+/// What a played transcript amounted to.
+public struct TranscriptScore: Sendable {
+  public var steps = 0
+  public var sentByteCount = 0
+  public var comparedByteCount = 0
+  public var differences: [String] = []
+
+  public init() {}
+}
+
+public struct TranscriptFailure: Error, CustomStringConvertible {
+  public let description: String
+}
+
+public struct TranscriptPlayer<Peer: TranscriptPeer> {
+  private let transcript: Transcript
+  private let side: Transcript.Side
+  private var peer: Peer
+  private var connection = 1
+  /// Connections in use; a closed one stays in `closed` and may not be used again.
+  private var open: Set<Int> = []
+  private var closed: Set<Int> = []
+  private var casValues: [String: [UInt8]] = [:]
+  private var score = TranscriptScore()
+  private var line = 0
+
+  public init(_ transcript: Transcript, side: Transcript.Side, peer: Peer) {
+    self.transcript = transcript
+    self.side = side
+    self.peer = peer
+  }
+
+  /// Plays all steps and the final check of every open connection. Throws `TranscriptFailure` at the first deviation.
+  public mutating func play() throws -> TranscriptScore {
+    try switchTo(1)
+    for step in transcript.steps { try play(step) }
+    for number in open.sorted() {
+      connection = number
+      try expectIdle()
+    }
+    return score
+  }
+
+  private mutating func play(_ step: Transcript.Step) throws {
+    line = step.line
+    score.steps += 1
+    switch step.action {
+    case .send(let pieces): try send(try substitute(pieces))
+    case .expect(let pieces): try expect(pieces)
+    case .closed: try expectClosed()
+    case .silent: try expectSilence()
+    case .idle: try expectIdle()
+    case .stat(let form, let key, let value): try expectStat(form: form, key: key, value: value)
+    case .connection(let number): try switchTo(number)
+    case .wait(let seconds): try peer.advanceClock(bySeconds: seconds)
+    case .differs(let reason, let ours, let reference):
+      score.differences.append("\(transcript.name).txt:\(step.line): \(reason)")
+      for inner in side == .ours ? ours : reference { try play(inner) }
+    }
+  }
+
+  private func failure(_ text: String) -> TranscriptFailure {
+    TranscriptFailure(description: "\(transcript.name).txt:\(line) (\(side.rawValue)): \(text)")
+  }
+}
+
+// MARK: - Steps
+
+extension TranscriptPlayer {
+  private mutating func switchTo(_ number: Int) throws {
+    connection = number
+    if open.insert(number).inserted { try peer.connect(number) }
+  }
+
+  private mutating func send(_ bytes: [UInt8]) throws {
+    guard !closed.contains(connection) else { throw failure("connection \(connection) is closed") }
+    score.sentByteCount += bytes.count
+    try peer.send(bytes, on: connection)
+  }
+
+  private mutating func expect(_ pieces: [Transcript.Piece]) throws {
+    if case .bytes(let literal)? = pieces.first, pieces.count == 1 {
+      try expect(literal)
+    } else {
+      try match(try receiveLine(), pieces)
+    }
+  }
+
+  private mutating func expect(_ expected: [UInt8]) throws {
+    var got: [UInt8] = []
+    while got.count < expected.count {
+      let input = try peer.receive(upTo: expected.count - got.count, on: connection, patience: .reply)
+      guard case .bytes(let bytes) = input else {
+        throw failure("expected \(shown(expected)), got \(shown(got)) and then \(shown(input))")
+      }
+      got += bytes
+      guard expected.starts(with: got) else {
+        if case .bytes(let more) = try peer.receive(upTo: 200, on: connection, patience: .silence) { got += more }
+        throw failure("expected \(shown(expected)), got \(shown(got))\(firstDifference(expected, got))")
+      }
+    }
+    score.comparedByteCount += expected.count
+  }
+
+  private mutating func expectSilence() throws {
+    let input = try peer.receive(upTo: 200, on: connection, patience: .silence)
+    guard input == .nothing else { throw failure("expected silence, got \(shown(input))") }
+  }
+
+  private mutating func expectClosed() throws {
+    let input = try peer.receive(upTo: 200, on: connection, patience: .reply)
+    guard input == .closed else { throw failure("expected the end of the connection, got \(shown(input))") }
+    open.remove(connection)
+    closed.insert(connection)
+  }
+
+  private mutating func expectIdle() throws {
+    try send(Array("version\r\n".utf8))
+    let reply = String(decoding: try receiveLine(), as: UTF8.self)
+    let number = "VERSION " + side.versionNumber
+    guard reply == number + "\r\n" || reply.hasPrefix(number + " ") && reply.hasSuffix("\r\n") else {
+      throw failure("expected no more than the sentinel's \(number), got \(shown(Array(reply.utf8)))")
+    }
+  }
+
+  private mutating func expectStat(form: String, key: String, value: [Transcript.Piece]) throws {
+    try send(Array((form.isEmpty ? "stats\r\n" : "stats \(form)\r\n").utf8))
+    var found: [UInt8]?
+    while true {
+      let reply = try receiveLine()
+      if reply == Array("END\r\n".utf8) { break }
+      guard reply.starts(with: "STAT ".utf8) else { throw failure("not a line of stats: \(shown(reply))") }
+      let prefix = Array("STAT \(key) ".utf8)
+      guard reply.starts(with: prefix) else { continue }
+      guard found == nil else { throw failure("stats names \(key) twice") }
+      found = Array(reply.dropFirst(prefix.count))
+    }
+    guard let found else { throw failure("stats \(form) has no \(key)") }
+    do {
+      try match(found, value + [.bytes([13, 10])])
+    } catch let error as TranscriptFailure {
+      throw TranscriptFailure(description: "\(error.description) [\(key)]")
+    }
+  }
+}
+
+// MARK: - Bytes
+
+extension TranscriptPlayer {
+  private mutating func receiveLine() throws -> [UInt8] {
+    var got: [UInt8] = []
+    while got.last != 10 {
+      let input = try peer.receive(upTo: 1, on: connection, patience: .reply)
+      guard case .bytes(let bytes) = input else {
+        throw failure("expected a line, got \(shown(got)) and then \(shown(input))")
+      }
+      got += bytes
+    }
+    return got
+  }
+
+  private func substitute(_ pieces: [Transcript.Piece]) throws -> [UInt8] {
+    try pieces.flatMap { piece -> [UInt8] in
+      switch piece {
+      case .bytes(let bytes): return bytes
+      case .cas(let name):
+        guard let value = casValues[name] else { throw failure("<cas:\(name)> is not bound yet") }
+        return value
+      case .number, .text: throw failure("a placeholder without value cannot be sent")
+      }
+    }
+  }
+
+  private mutating func match(_ got: [UInt8], _ pieces: [Transcript.Piece]) throws {
+    var rest = got[...]
+    for piece in pieces {
+      switch piece {
+      case .bytes(let expected):
+        guard rest.starts(with: expected) else { throw failure("expected \(shown(pieces)), got \(shown(got))") }
+        rest = rest.dropFirst(expected.count)
+      case .number, .cas:
+        let digits = Array(rest.prefix { (48...57).contains($0) })
+        guard !digits.isEmpty else { throw failure("expected a number in \(shown(pieces)), got \(shown(got))") }
+        rest = rest.dropFirst(digits.count)
+        if case .cas(let name) = piece { try bind(name, digits) }
+      case .text:
+        let visible = rest.prefix { $0 > 32 && $0 < 127 }
+        guard !visible.isEmpty else { throw failure("expected a text in \(shown(pieces)), got \(shown(got))") }
+        rest = rest.dropFirst(visible.count)
+      }
+    }
+    guard rest.isEmpty else { throw failure("expected \(shown(pieces)), got \(shown(got))") }
+    score.comparedByteCount += got.count
+  }
+
+  private mutating func bind(_ name: String, _ digits: [UInt8]) throws {
+    if let known = casValues[name] {
+      guard known == digits else { throw failure("<cas:\(name)> was \(shown(known)), is now \(shown(digits))") }
+    } else {
+      if let other = casValues.first(where: { $0.value == digits })?.key {
+        throw failure("<cas:\(name)> has the value of <cas:\(other)>: \(shown(digits))")
+      }
+      casValues[name] = digits
+    }
+  }
+
+  private func shown(_ bytes: some Collection<UInt8>) -> String {
+    var text = bytes.prefix(200).map { byte -> String in
+      switch byte {
+      case 13: "\\r"
+      case 10: "\\n"
+      case 32..<127: String(UnicodeScalar(byte))
+      default: "\\x" + String(Int(byte) + 256, radix: 16).suffix(2)
+      }
+    }.joined()
+    if bytes.count > 200 { text += "... (\(bytes.count) bytes)" }
+    return "\"\(text)\""
+  }
+
+  private func shown(_ input: TranscriptInput) -> String {
+    switch input {
+    case .bytes(let bytes): shown(bytes)
+    case .nothing: "nothing"
+    case .closed: "the end of the connection"
+    }
+  }
+
+  private func shown(_ pieces: [Transcript.Piece]) -> String {
+    pieces.map { piece in
+      switch piece {
+      case .bytes(let bytes): shown(bytes)
+      case .number: "<number>"
+      case .text: "<text>"
+      case .cas(let name): "<cas:\(name)>" + (casValues[name].map { "=" + shown($0) } ?? "")
+      }
+    }.joined()
+  }
+
+  private func firstDifference(_ expected: [UInt8], _ got: [UInt8]) -> String {
+    let index = zip(expected, got).prefix { $0 == $1 }.count
+    guard index > 100 else { return "" }
+    return "; at byte \(index): \(shown(expected.dropFirst(index))) against \(shown(got.dropFirst(index)))"
+  }
+}
