@@ -99,7 +99,7 @@ struct BenchOptions: Sendable {
         --threads N             worker threads of each server (-t), default 4
         --pin, --no-pin         servers on processor 0 and load on processor 1 (default where there are two), or free
         --quick                 two short rounds, without the cases that fill a large server: about 20 seconds
-        --callgrind             count instructions per request with valgrind instead of measuring time
+        --callgrind             count instructions per request with valgrind (one thread) instead of measuring
         --json FILE             append one JSON line for each case to FILE
         --timeout-seconds N     longest time of one round, default 60
         -h, --help              this text

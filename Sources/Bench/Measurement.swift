@@ -21,6 +21,7 @@ struct ServerFigures: Sendable {
   var rounds: [RoundFigures] = []
 
   func median(_ figure: (RoundFigures) -> Double) -> Double { rounds.map(figure).median }
+  func least(_ figure: (RoundFigures) -> Double) -> Double { rounds.map(figure).min() ?? 0 }
 }
 
 /// The processors of a pinned run.
@@ -83,7 +84,7 @@ struct Measurement {
     let loadBefore = LoadHost.ownProcessorNanoseconds()
     let serverBefore = try server.processorNanoseconds()
     let result = try load.run(pool, batches: batches, timeoutSeconds: options.timeoutSeconds)
-    let serverUsed = Double(try server.processorNanoseconds() - serverBefore)
+    let serverUsed = Double(try server.processorNanoseconds()) - Double(serverBefore)
     let loadUsed = Double(LoadHost.ownProcessorNanoseconds() - loadBefore)
     let wall = Double(result.wallNanoseconds)
     let requests = Double(batches * row.requestsPerBatch)

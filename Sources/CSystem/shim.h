@@ -1,45 +1,48 @@
-// The few system facilities Swift cannot import: futexes (a variadic call), cache prefetch (a compiler builtin), and calls
-// that glibc declares only under _GNU_SOURCE. Nothing here keeps state.
+// The few system facilities Swift cannot import: futexes (a variadic call), cache prefetch (a compiler builtin), relaxed
+// accesses to plain words, and calls that glibc declares only under _GNU_SOURCE. Nothing here keeps state.
+// It declares what it calls instead of including glibc's headers, so that it fits beside every other imported module.
 #pragma once
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/futex.h>
 #include <stdint.h>
-#include <sys/eventfd.h>
-#include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <time.h>
-#include <unistd.h>
 
-/// Sleeps while *word == expected; may return early, so callers loop.
+long syscall(long number, ...);
+int accept4(int descriptor, void *address, void *length, int flags) __asm__("accept4");
+int eventfd(unsigned int value, int flags);
+int fcntl(int descriptor, int command, ...);
+int fork(void);
+int pthread_setname_np(unsigned long thread, const char *name);
+
+/// Sleeps while *word == expected; may return early, so callers loop. FUTEX_WAIT | FUTEX_PRIVATE_FLAG.
 static inline void csystem_futex_wait(const void *word, uint32_t expected) {
-  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, (void *)0, (void *)0, 0);
+  syscall(SYS_futex, word, 0 | 128, expected, (void *)0, (void *)0, 0);
 }
 
-/// Wakes one sleeper on word.
+/// Wakes one sleeper on word. FUTEX_WAKE | FUTEX_PRIVATE_FLAG.
 static inline void csystem_futex_wake_one(const void *word) {
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, (void *)0, (void *)0, 0);
+  syscall(SYS_futex, word, 1 | 128, 1, (void *)0, (void *)0, 0);
 }
 
 /// Hints that the cache line at address will be read soon; never faults.
 static inline void csystem_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
 
-/// accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC; the peer address is written as with accept.
-static inline int csystem_accept(int listener, struct sockaddr *address, socklen_t *length) {
-  return (int)syscall(SYS_accept4, listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-}
+/// The next waiting connection, SOCK_NONBLOCK | SOCK_CLOEXEC.
+static inline int csystem_accept(int listener) { return accept4(listener, (void *)0, (void *)0, 04000 | 02000000); }
 
-/// A non-blocking eventfd.
-static inline int csystem_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+/// A counting event descriptor, EFD_NONBLOCK | EFD_CLOEXEC.
+static inline int csystem_eventfd(void) { return eventfd(0, 04000 | 02000000); }
 
-/// Sets a descriptor to non-blocking and close-on-exec; 0 on success.
+/// Sets a descriptor to non-blocking and close-on-exec; 0 on success. F_GETFL 3, F_SETFL 4, F_SETFD 2.
 static inline int csystem_set_nonblocking(int descriptor) {
-  int flags = fcntl(descriptor, F_GETFL);
-  if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0) return -1;
-  return fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+  int flags = fcntl(descriptor, 3);
+  if (flags < 0 || fcntl(descriptor, 4, flags | 04000) < 0) return -1;
+  return fcntl(descriptor, 2, 1);
 }
+
+/// fork, which Swift does not import.
+static inline int csystem_fork(void) { return fork(); }
+
+/// Names a thread for ps and top; at most 15 bytes.
+static inline void csystem_name_thread(unsigned long thread, const char *name) { pthread_setname_np(thread, name); }
 
 /// Hash-table bucket words are read without the lock for prefetching only; these are the relaxed accesses.
 static inline uint32_t csystem_load_relaxed(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }

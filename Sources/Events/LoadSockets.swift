@@ -112,7 +112,8 @@ public struct LoadSockets: ~Copyable {
     return 0
   }
 
-  /// Sends the bytes of `range` and returns how many the kernel took; 0 when there is no room.
+  /// Sends the bytes of `range` and returns how many the kernel took; 0 when there is no room, and when the peer has
+  /// closed, which `receive` then tells.
   public func send(_ index: Int, _ bytes: [UInt8], in range: Range<Int>) throws(LoadFailure) -> Int {
     precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "send: range outside of the bytes")
     // Sound: the range was checked against the array's count above.
@@ -121,7 +122,7 @@ public struct LoadSockets: ~Copyable {
       return unsafe Glibc.send(polled[index].fd, part.baseAddress, part.count, Int32(MSG_NOSIGNAL))
     }
     if sent >= 0 { return sent }
-    guard errno == EAGAIN || errno == EINTR else { throw LoadFailure(call: "send") }
+    guard [EAGAIN, EINTR, EPIPE, ECONNRESET].contains(errno) else { throw LoadFailure(call: "send") }
     return 0
   }
 
@@ -232,7 +233,9 @@ public struct LoadProcess: ~Copyable {
     unsafe posix_spawn_file_actions_adddup2(&actions, errorLog, 2)
     var child: pid_t = 0
     let status = unsafe posix_spawnp(&child, words[0], &actions, nil, list, environ)
-    guard status == 0 else { throw LoadFailure(call: "start \(words[0])", code: status) }
+    guard status == 0 else {
+      throw LoadFailure(call: "start \(words[0]) (is it installed, and in PATH?)", code: status)
+    }
     return child
   }
 
@@ -254,17 +257,14 @@ public struct LoadProcess: ~Copyable {
     isReaped = true
   }
 
-  /// The processor time the scheduler gave all threads of the process so far (threads that ended are not counted).
+  /// The processor time the scheduler gave all threads of the process so far, ended ones included: the sum of what
+  /// /proc/PID/task/*/schedstat says, but up to date for running threads.
   public func processorNanoseconds() throws(LoadFailure) -> UInt64 {
-    var sum: UInt64 = 0
-    for task in try LoadHost.fileNames(inFolder: "/proc/\(processID)/task") {
-      guard let text = LoadHost.readFile("/proc/\(processID)/task/\(task)/schedstat") else { continue }
-      guard let first = text.split(separator: " ").first, let nanoseconds = UInt64(first) else {
-        throw LoadFailure("cannot read /proc/PID/task/*/schedstat: a kernel with scheduler statistics is needed")
-      }
-      sum += nanoseconds
-    }
-    return sum
+    var clock = clockid_t()
+    // Sound: clock is a local value that the call fills.
+    let status = unsafe clock_getcpuclockid(processID, &clock)
+    guard status == 0 else { throw LoadFailure(call: "read the server's processor time", code: status) }
+    return LoadHost.clockNanoseconds(clock)
   }
 
   /// What the process has written to its error output so far.
@@ -293,7 +293,7 @@ public struct LoadProcess: ~Copyable {
 
 // MARK: - The machine
 
-/// Set by the handler of SIGINT, SIGTERM and SIGHUP; read by `LoadHost.isInterrupted`.
+/// Set by the handler of the signals that end a run; read by `LoadHost.isInterrupted`.
 private let interruption = Atomic<Bool>(false)
 
 /// The machine the load runs on: clock, processors, limits, files and signals.
@@ -333,8 +333,8 @@ public enum LoadHost {
   /// Looked up by name because the C library declares it for GNU sources only.
   public static func pin(toProcessor processor: Int) -> Bool {
     typealias SetAffinity = @convention(c) (Int32, Int, UnsafeRawPointer?) -> Int32
+    // Sound: nil means the libraries of this program, and sched_setaffinity has this signature in every one for Linux.
     guard processor >= 0, processor < 1024, let symbol = unsafe dlsym(nil, "sched_setaffinity") else { return false }
-    // Sound: sched_setaffinity has this signature in every Linux C library.
     let setAffinity = unsafe unsafeBitCast(symbol, to: SetAffinity.self)
     var mask = [UInt64](repeating: 0, count: 16)
     mask[processor / 64] = 1 << UInt64(processor % 64)
@@ -342,9 +342,9 @@ public enum LoadHost {
     return unsafe mask.withUnsafeBytes { unsafe setAffinity(0, $0.count, $0.baseAddress) } == 0
   }
 
-  /// Turns SIGINT, SIGTERM and SIGHUP into `isInterrupted`, so that the caller can unwind and end its children.
+  /// Turns SIGINT, SIGTERM, SIGHUP and SIGPIPE into `isInterrupted`, so that the caller can unwind and end children.
   public static func catchInterruptions() {
-    for number in [SIGINT, SIGTERM, SIGHUP] {
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] {
       // The handler only stores to an atomic, which is allowed in a signal handler.
       _ = signal(number) { _ in interruption.store(true, ordering: .relaxed) }
     }
@@ -376,34 +376,6 @@ public enum LoadHost {
     _ = close(descriptor)
   }
 
-  /// Up to 64 KiB of the file's text, or nil when it cannot be read.
-  static func readFile(_ path: String) -> String? {
-    // Sound: Swift passes a null-terminated copy of the path.
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { _ = close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 65536)
-    // Sound: read writes at most the array's count bytes into the array's own storage.
-    let count = unsafe bytes.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
-    guard count >= 0 else { return nil }
-    return String(decoding: bytes.prefix(count), as: UTF8.self)
-  }
-
-  /// The names in a folder, without the two dotted ones.
-  static func fileNames(inFolder path: String) throws(LoadFailure) -> [String] {
-    guard let folder = unsafe opendir(path) else { throw LoadFailure(call: "list \(path)") }
-    defer { _ = unsafe closedir(folder) }
-    var names: [String] = []
-    while let entry = unsafe readdir(folder) {
-      // Sound: d_name is null-terminated and the entry stays valid until the next readdir.
-      let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-        unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      if name != "." && name != ".." { names.append(name) }
-    }
-    return names
-  }
-
   private static func writeAll(_ text: String, to descriptor: Int32) {
     let bytes = Array(text.utf8)
     var start = 0
@@ -418,7 +390,8 @@ public enum LoadHost {
     }
   }
 
-  private static func clockNanoseconds(_ clock: clockid_t) -> UInt64 {
+  /// The time of a clock; 0 when the clock does not exist (any more).
+  fileprivate static func clockNanoseconds(_ clock: clockid_t) -> UInt64 {
     var time = timespec()
     // Sound: time is a local value of the type that clock_gettime fills.
     _ = unsafe clock_gettime(clock, &time)

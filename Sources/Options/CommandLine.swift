@@ -39,39 +39,13 @@ public enum CommandLineParser {
     while let (row, rawValue) = try getopt.nextOption() {
       let value = String((rawValue ?? "").drop(while: \.isWhitespace))
       try row.availability.check(row.title, value: value)
-      switch row.effect {
-      case .nothing: break
-      case .set(let path, let state): draft.settings[keyPath: path] = state
-      case .run(let apply): try apply(&draft, value)
-      case .extended: try readExtended(value, into: &draft)
-      case .showUsage: return Usage.text
-      case .showLicense: return Usage.license
-      case .showVersion: return Usage.version
+      switch row.answer {
+      case .usage: return Usage.text
+      case .license: return Usage.license
+      case .version: return Usage.version
+      case nil: try row.effect.apply(to: &draft, value: value)
       }
     }
     return nil
-  }
-
-  /// Applies one `-o` list: names separated by commas, each with or without `=value`.
-  private static func readExtended(_ list: String, into draft: inout Draft) throws(OptionError) {
-    var rest = list[...]
-    while !rest.isEmpty {
-      let item = rest.prefix { $0 != "," }
-      rest = rest[item.endIndex...].dropFirst()
-      let name = item.prefix { $0 != "=" }
-      let value = name.endIndex < item.endIndex ? String(item[name.endIndex...].dropFirst()) : nil
-      guard let row = ExtendedOptionTable.row(String(name)) else { throw .failure("Illegal suboption \"\(item)\"") }
-      try apply(row, value, to: &draft)
-    }
-  }
-
-  private static func apply(_ row: ExtendedOptionRow, _ value: String?, to draft: inout Draft) throws(OptionError) {
-    try row.availability.check("-o \(row.name)", value: value ?? "")
-    if value == nil && row.argument == .required { throw .failure(row.missingText) }
-    switch row.effect {
-    case .set(let path, let state): draft.settings[keyPath: path] = state
-    case .run(let apply): try apply(&draft, value ?? row.bareValue)
-    case .nothing, .extended, .showUsage, .showLicense, .showVersion: break
-    }
   }
 }

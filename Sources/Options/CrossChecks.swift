@@ -1,5 +1,5 @@
 // The checks between options, after all of them were read: item size against memory and chunks, the list of slab sizes,
-// list percentages, the user. Checks of one value alone are with its option.
+// list percentages, ports, the user. Checks of one value alone are with its option.
 
 enum CrossChecks {
   private static let minimumItemBytes = 1024
@@ -13,6 +13,7 @@ enum CrossChecks {
     try checkChunkMax(draft.settings)
     if let text = draft.slabSizesText { draft.settings.slabSizes = try slabSizes(text, draft.settings) }
     try checkLists(draft.settings)
+    try checkPorts(draft.settings)
     if !draft.settings.portWasGiven && draft.settings.udpPort != 0 { draft.settings.port = draft.settings.udpPort }
     if isRoot && (draft.settings.user ?? "").isEmpty { throw .usage("must add '-u root' to start as root") }
   }
@@ -69,6 +70,13 @@ enum CrossChecks {
     }
     guard settings.lruMaintainer || !settings.temporaryLRU else {
       throw .usage("temporary_ttl requires lru_maintainer to be enabled")
+    }
+  }
+
+  /// Late, because only the last `-p` and `-U` count.
+  private static func checkPorts(_ settings: Settings) throws(OptionError) {
+    for port in [settings.port, settings.udpPort] where port > OptionTable.maximumPort {
+      throw .usage("ERROR: Invalid port number \(port).")
     }
   }
 }

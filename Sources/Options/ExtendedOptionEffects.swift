@@ -1,9 +1,24 @@
-// What the `-o` sub-options do with their values, where that is more than setting a flag: the conversion, the check of
-// the one value, the message. Checks between options are in CrossChecks.
+// Reads `-o` lists, and what the sub-options do with their values where that is more than setting a flag: the
+// conversion, the check of the one value, the message. Checks between options are in CrossChecks.
 
 extension ExtendedOptionTable {
   static let pageBytes = 1 << 20
   private static let hashAlgorithms = ["jenkins", "murmur3", "xxh3"]
+
+  /// Applies one `-o` list: names separated by commas, each with or without `=value`.
+  static func readList(_ draft: inout Draft, _ list: String) throws(OptionError) {
+    var rest = list[...]
+    while !rest.isEmpty {
+      let item = rest.prefix { $0 != "," }
+      rest = rest[item.endIndex...].dropFirst()
+      let name = item.prefix { $0 != "=" }
+      let value = name.endIndex < item.endIndex ? String(item[name.endIndex...].dropFirst()) : nil
+      guard let row = row(String(name)) else { throw .failure("Illegal suboption \"\(item)\"") }
+      try row.availability.check("-o \(row.name)", value: value ?? "")
+      if value == nil && row.argument == .required { throw .failure(row.missingText) }
+      try row.effect.apply(to: &draft, value: value ?? row.bareValue)
+    }
+  }
 
   /// A negative time means 0: never.
   static func idleTimeout(_ draft: inout Draft, _ value: String) {

@@ -92,7 +92,7 @@ public enum ExtendedOptionTable {
       .run(temporaryTTL), .notInBuild),
     ExtendedOptionRow(
       "tail_repair_time", value: "<s>", .lists,
-      "free items referenced for this long, at least 10; 0 never does (default: 0)",
+      "free items still referenced after this long, at least 10 (default: never)",
       missing: "Missing numeric argument for tail_repair_time", .run(tailRepairTime)),
   ]
 

@@ -10,10 +10,8 @@ enum ListenGrammar {
   /// Reads `-l`, unless a unix socket takes its place, and checks that `-p` is a port.
   static func apply(to draft: inout Draft) throws(OptionError) {
     guard draft.settings.unixSocketPath == nil else { return }
-    guard let list = draft.settings.listenText else {
-      guard draft.settings.port >= -1 else { throw failure("TCP port \(draft.settings.port)", "no such port") }
-      return
-    }
+    guard draft.settings.port >= -1 else { throw failure("TCP port \(draft.settings.port)", "no such port") }
+    guard let list = draft.settings.listenText else { return }
     draft.settings.listenAddresses = try addresses(list, warnings: &draft.warnings)
   }
 

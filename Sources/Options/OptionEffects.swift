@@ -9,13 +9,13 @@ extension OptionTable {
     draft.settings.unixSocketMask = NumberText.leadingInteger(value, radix: 8)
   }
 
-  static func port(_ draft: inout Draft, _ value: String) throws(OptionError) {
-    draft.settings.port = try checkedPort(value)
+  static func port(_ draft: inout Draft, _ value: String) {
+    draft.settings.port = NumberText.leadingInteger(value)
     draft.settings.portWasGiven = true
   }
 
-  static func udpPort(_ draft: inout Draft, _ value: String) throws(OptionError) {
-    draft.settings.udpPort = try checkedPort(value)
+  static func udpPort(_ draft: inout Draft, _ value: String) {
+    draft.settings.udpPort = NumberText.leadingInteger(value)
   }
 
   static func listen(_ draft: inout Draft, _ value: String) {
@@ -84,12 +84,6 @@ extension OptionTable {
     guard let first = value.utf8.first else { throw .failure("No delimiter specified") }
     draft.settings.prefixDelimiter = first
     draft.settings.detailEnabled = true
-  }
-
-  private static func checkedPort(_ value: String) throws(OptionError) -> Int {
-    let port = NumberText.leadingInteger(value)
-    guard port <= maximumPort else { throw .usage("ERROR: Invalid port number \(port).") }
-    return port
   }
 
   private static func positive(_ value: String, or message: String) throws(OptionError) -> Int {

@@ -69,11 +69,21 @@ enum Effect: Sendable {
   case nothing
   case set(WritableKeyPath<Settings, Bool> & Sendable, to: Bool)
   case run(@Sendable (inout Draft, String) throws(OptionError) -> Void)
-  /// `-o`: the value is a list for ExtendedOptionTable.
-  case extended
-  case showUsage
-  case showLicense
-  case showVersion
+
+  func apply(to draft: inout Draft, value: String) throws(OptionError) {
+    switch self {
+    case .nothing: break
+    case .set(let path, let state): draft.settings[keyPath: path] = state
+    case .run(let body): try body(&draft, value)
+    }
+  }
+}
+
+/// A text an option prints instead of starting the server.
+enum Answer: Sendable {
+  case usage
+  case license
+  case version
 }
 
 /// One option of the command line.
@@ -87,10 +97,12 @@ public struct OptionRow: Sendable {
   public let help: String
   public let availability: Availability
   let effect: Effect
+  /// Set for the options that print a text and end the program.
+  let answer: Answer?
 
   init(
     _ short: Character, _ long: String?, value placeholder: String = "", optional: Bool = false, _ group: OptionGroup,
-    _ help: String, _ effect: Effect, _ availability: Availability = .available
+    _ help: String, _ effect: Effect, _ availability: Availability = .available, answer: Answer? = nil
   ) {
     self.short = short
     self.long = long
@@ -100,6 +112,7 @@ public struct OptionRow: Sendable {
     self.help = help
     self.availability = availability
     self.effect = effect
+    self.answer = answer
   }
 
   /// How messages name the option: `-e (--memory-file)`.

@@ -16,7 +16,7 @@ public enum OptionTable {
     OptionRow(
       "s", "unix-socket", value: "<path>", .network, "listen on this unix socket instead of any network address",
       .run { draft, value in draft.settings.unixSocketPath = value }),
-    OptionRow("U", "udp-port", value: "<num>", .network, "UDP port; 0 is none (default: 0)", .run(udpPort), udp),
+    OptionRow("U", "udp-port", value: "<num>", .network, "UDP port; only 0, none, is available", .run(udpPort), udp),
     OptionRow("m", "memory-limit", value: "<MiB>", .memory, "memory for items (default: 64)", .run(memoryLimit)),
     OptionRow(
       "M", "disable-evictions", .memory, "when memory is full, answer with an error instead of evicting",
@@ -24,9 +24,9 @@ public enum OptionTable {
     OptionRow(
       "c", "conn-limit", value: "<num>", .network, "connections at the same time (default: 1024)", .run(connections)),
     OptionRow("k", "lock-memory", .memory, "lock all pages into memory", .set(\.lockMemory, to: true)),
-    OptionRow("h", "help", .information, "print this text and exit", .showUsage),
-    OptionRow("i", "license", .information, "print the licence and exit", .showLicense),
-    OptionRow("V", "version", .information, "print the version and exit", .showVersion),
+    OptionRow("h", "help", .information, "print this text and exit", .nothing, answer: .usage),
+    OptionRow("i", "license", .information, "print the licence and exit", .nothing, answer: .license),
+    OptionRow("V", "version", .information, "print the version and exit", .nothing, answer: .version),
     OptionRow(
       "r", "enable-coredumps", .process, "raise the core file limit as far as possible", .set(\.coreDumps, to: true)),
     OptionRow(
@@ -82,7 +82,7 @@ public enum OptionTable {
       "e", "memory-file", value: "<path>", .memory, "keep items in this file over a restart", .nothing, .notInBuild),
     OptionRow(
       "o", "extended", value: "<list>", .information, "extended options, separated by commas; may be repeated",
-      .extended),
+      .run(ExtendedOptionTable.readList)),
     OptionRow("N", "napi-ids", value: "<num>", .network, "choose threads by network queue", .nothing, .notInBuild),
     OptionRow(
       "D", nil, value: "<char>", .access, "delimiter of key prefixes; turns detailed statistics on (default: :)",

@@ -117,8 +117,16 @@ public enum SettingsReport {
   /// `%.2f`. A number too large to have two exact decimals is printed in its own way.
   static func fixed(_ value: Double) -> String {
     guard abs(value) < 1e13 else { return "\(value)" }
-    let hundredths = Int((abs(value) * 100).rounded(.toNearestOrEven))
+    let hundredths = roundedHundredths(abs(value))
     let decimals = hundredths % 100
     return "\(value < 0 ? "-" : "")\(hundredths / 100).\(decimals < 10 ? "0" : "")\(decimals)"
+  }
+
+  /// Half a hundredth is told from a little less or more by what the multiplication lost.
+  private static func roundedHundredths(_ value: Double) -> Int {
+    let scaled = value * 100
+    let lost = (-scaled).addingProduct(value, 100)
+    guard lost != 0, scaled - scaled.rounded(.down) == 0.5 else { return Int(scaled.rounded(.toNearestOrEven)) }
+    return Int(scaled.rounded(lost > 0 ? .up : .down))
   }
 }

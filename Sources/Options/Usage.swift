@@ -2,7 +2,7 @@
 // tools read the text to learn what the server can do.
 
 /// What the program prints about itself.
-public enum Usage {
+enum Usage {
   private static let width = 80
   private static let helpColumn = 32
 

@@ -1,6 +1,8 @@
 // Starts and stops a real server process for tests: ours, or Debian's memcached as the oracle.
-// Not a client: see TextClient. Every process is killed when its ServerProcess goes away, so a failing test leaves none behind.
+// Not a client: see TextClient. Every process is killed when its ServerProcess goes away, so a failing test leaves none
+// behind; where it listens is said in ServerProcess+Listening, how it is spawned in ChildProcess.
 import Foundation
+import Synchronization
 
 /// A cache server running as a child process on a loopback port that the kernel chose for us.
 public final class ServerProcess {
@@ -12,42 +14,45 @@ public final class ServerProcess {
   }
 
   public let port: UInt16
-  public let process: Process
+  public let process: ChildProcess
   public let errorOutput: Pipe
+
+  /// What tests start when they do not say: ours, or the oracle with `SWIFTCACHED_TEST_PROGRAM=reference`,
+  /// which tests the tests.
+  public static let defaultProgram: Program =
+    ProcessInfo.processInfo.environment["SWIFTCACHED_TEST_PROGRAM"] == "reference" ? .reference : .ours
 
   /// Starts `program` on 127.0.0.1 with `arguments` after the port and waits until it accepts connections.
   /// Throws `StartError` when the program is missing, exits, or does not accept within ten seconds.
-  public init(_ program: Program = .ours, arguments: [String] = []) throws {
-    port = try ServerProcess.freePort()
-    process = Process()
-    process.executableURL = try ServerProcess.executable(program)
-    var all = ["-l", "127.0.0.1", "-p", "\(port)", "-U", "0"]
+  public convenience init(_ program: Program = defaultProgram, arguments: [String] = []) throws {
+    try self.init(program, listening: .port(ServerProcess.freePort()), arguments: arguments)
+  }
+
+  /// The same with the listening place chosen by the caller.
+  public init(_ program: Program = defaultProgram, listening: Listening, arguments: [String] = []) throws {
+    port = listening.port
+    var all = listening.arguments
     if getuid() == 0 { all += ["-u", "root"] }
-    process.arguments = all + arguments
     errorOutput = Pipe()
-    process.standardError = errorOutput
-    process.standardOutput = FileHandle.nullDevice
-    try process.run()
+    process = try ChildProcess(
+      path: ServerProcess.executable(program).path, arguments: all + arguments,
+      errors: errorOutput.fileHandleForWriting.fileDescriptor)
+    try errorOutput.fileHandleForWriting.close()
     let deadline = Date().addingTimeInterval(10)
     while Date() < deadline {
-      if let probe = try? TextClient(port: port) {
-        probe.close()
-        return
-      }
+      if listening.accepts() { return }
       if !process.isRunning { throw StartError.exited(process.terminationStatus) }
       usleep(2_000)
     }
-    process.terminate()
     throw StartError.notAccepting
   }
 
   deinit { stop(SIGKILL) }
 
-  /// Sends `signal` and waits for the end; returns the exit status.
+  /// Sends `signal` and waits for the end; returns the exit status, or the negated signal that ended the server.
   @discardableResult
   public func stop(_ signal: Int32 = SIGTERM) -> Int32 {
-    if process.isRunning { kill(process.processIdentifier, signal) }
-    process.waitUntilExit()
+    process.signal(signal)
     return process.terminationStatus
   }
 
@@ -76,8 +81,19 @@ public final class ServerProcess {
     }
   }
 
-  /// A port that was free a moment ago: bound to 0, read back, closed.
+  private static let portsGiven = Mutex<Set<UInt16>>([])
+
+  /// A port that was free a moment ago, and that nobody in this process was given before: tests run at the same time,
+  /// and what one sends to its dead server must not reach the new server of another.
   static func freePort() throws -> UInt16 {
+    while true {
+      let port = try boundPort()
+      if portsGiven.withLock({ $0.insert(port).inserted }) { return port }
+    }
+  }
+
+  /// Bound to 0, read back, closed.
+  private static func boundPort() throws -> UInt16 {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { _ = Glibc.close(descriptor) }
     var address = sockaddr_in()

@@ -22,10 +22,8 @@ public final class TextClient {
         connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
       }
     }
-    guard result == 0 else {
-      _ = Glibc.close(descriptor)
-      throw Failure.connect(errno)
-    }
+    // deinit runs after this throw and closes; closing here too would close somebody else's new descriptor.
+    guard result == 0 else { throw Failure.connect(errno) }
   }
 
   deinit { close() }
@@ -49,7 +47,9 @@ public final class TextClient {
   public func send(_ bytes: [UInt8]) throws {
     var sent = 0
     while sent < bytes.count {
-      let count = bytes[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue)) }
+      let count = bytes[sent...].withUnsafeBytes {
+        Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
       guard count > 0 else { throw Failure.send(errno) }
       sent += count
     }

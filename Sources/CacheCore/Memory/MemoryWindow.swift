@@ -30,6 +30,17 @@ public struct MemoryWindow {
     get { unsafe _overrideLifetime(UnsafeRawBufferPointer(start: pointer, count: count).bytes, borrowing: self) }
   }
 
+  /// Writes `value` in decimal at the start, in exactly `digits` digits; traps when they do not fit.
+  func write(decimal value: UInt64, digits: Int) {
+    precondition(digits <= count)
+    var rest = value
+    for offset in stride(from: digits - 1, through: 0, by: -1) {
+      // Rule 3: offset < digits <= count.
+      unsafe pointer.storeBytes(of: UInt8(truncatingIfNeeded: rest % 10) + 0x30, toByteOffset: offset, as: UInt8.self)
+      rest /= 10
+    }
+  }
+
   /// Overwrites everything with `byte`.
   func fill(_ byte: UInt8) {
     // Rule 6: the window's own bounds.

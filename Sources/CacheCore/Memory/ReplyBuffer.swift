@@ -3,54 +3,63 @@
 // It knows no protocol and does no I/O. Its capacity is fixed: composers ask `hasRoom` first.
 import Glibc
 
-/// A stretch of a held value, to be sent after the first `position` composed bytes.
-private struct GatheredPiece {
+/// What is left to send of a held value, after the first `position` composed bytes.
+private struct GatheredValue {
   var position: Int
-  var window: MemoryWindow
-  /// The held item; none on all but the last piece of a value.
   var ref: ItemRef
+  /// The chunk to send next: the item itself, or one of its chain; and how much of it is sent.
+  var chunk: ItemRef
+  var offset = 0
+  /// Value bytes not sent yet.
+  var left: Int
 }
 
 @safe
 public struct ReplyBuffer: ~Copyable {
   private let base: UnsafeMutableRawPointer
   public let capacity: Int
-  /// Composed bytes, gathered values not counted.
-  public private(set) var count = 0
-  private let pieces: UnsafeMutablePointer<GatheredPiece>
-  private var pieceCount = 0
-  private let pieceCapacity: Int
-  /// Bytes of all gathered pieces.
-  private var gatheredByteCount = 0
+  /// Composed bytes: [start, count) is unsent; gathered values not counted.
+  private var start = 0
+  private var count = 0
+  private let values: FixedArray<GatheredValue>
+  /// Gathered values: [firstValue, valueCount) are unsent.
+  private var firstValue = 0
+  private var valueCount = 0
+  private let arena: Arena
   /// Called once for each held item that has left the buffer, sent or dropped.
   private let release: (ItemRef) -> Void
   private static let slackByteCount = 32
 
-  /// A buffer for `capacity` composed bytes and `pieceCapacity` stretches of held values.
-  public init(capacity: Int, pieceCapacity: Int, release: @escaping (ItemRef) -> Void) {
+  /// A buffer for `capacity` composed bytes and `valueCapacity` held values of `arena`.
+  init(capacity: Int, valueCapacity: Int, arena: Arena, release: @escaping (ItemRef) -> Void) {
     self.capacity = capacity
-    self.pieceCapacity = pieceCapacity
+    self.arena = arena
     self.release = release
     unsafe base = .allocate(byteCount: capacity + ReplyBuffer.slackByteCount, alignment: 16)
-    unsafe pieces = .allocate(capacity: max(pieceCapacity, 1))
+    values = FixedArray(repeating: GatheredValue(position: 0, ref: .none, chunk: .none, left: 0), count: valueCapacity)
   }
 
   deinit {
-    // Rule 1: this struct is the only owner of both allocations.
-    for index in 0..<pieceCount where unsafe !pieces[index].ref.isNone { release(unsafe pieces[index].ref) }
+    for index in firstValue..<valueCount { release(values[index].ref) }
+    values.destroy()
+    // Rule 1: this struct is the only owner.
     unsafe base.deallocate()
-    unsafe pieces.deallocate()
   }
 
   @inline(__always)
-  public var isEmpty: Bool { count == 0 && pieceCount == 0 }
-  /// All bytes to send.
-  public var totalByteCount: Int { count + gatheredByteCount }
-  public var hasGatheredPieces: Bool { pieceCount > 0 }
+  public var isEmpty: Bool { start == count && firstValue == valueCount }
+  /// Everything that is still to be sent.
+  @inline(__always)
+  public var unsentByteCount: Int {
+    var total = count &- start
+    for index in firstValue..<valueCount { total &+= values[index].left }
+    return total
+  }
+  @inline(__always)
+  public var hasGatheredValues: Bool { firstValue < valueCount }
   @inline(__always)
   public func hasRoom(_ byteCount: Int) -> Bool { capacity &- count >= byteCount }
-  /// Whether `count` more pieces can be gathered.
-  public func hasPieces(_ count: Int) -> Bool { pieceCapacity - pieceCount >= count }
+  var hasRoomToGather: Bool { valueCount < values.count }
 
   // Composing. Every append traps when the room is missing.
 
@@ -105,6 +114,14 @@ public struct ReplyBuffer: ~Copyable {
     }
   }
 
+  /// Appends as much of `bytes` from `offset` on as there is room for; returns how much that was.
+  mutating func append(_ bytes: [UInt8], from offset: Int) -> Int {
+    let taken = min(bytes.count - offset, capacity - count)
+    // Rule 3: the array's own bounds; the room is checked in append.
+    unsafe bytes.withUnsafeBytes { unsafe append($0.bytes.extracting(offset..<(offset + taken))) }
+    return taken
+  }
+
   /// 10 to 9999: four digits at once, leading zeros shifted away.
   @inline(__always)
   private mutating func appendFour(_ value: UInt32) {
@@ -123,129 +140,160 @@ public struct ReplyBuffer: ~Copyable {
 
   @inline(never)
   private mutating func appendLong(_ value: UInt64) {
-    var digits = 1
-    var limit: UInt64 = 10
-    while digits < 20, value >= limit {
-      digits &+= 1
-      limit = limit.multipliedReportingOverflow(by: 10).partialValue
-      if digits == 20 { break }
-    }
-    var rest = value
-    var offset = count &+ digits
+    let digits = value.decimalDigitCount
+    // Rule 3: room for 20 digits was checked by the caller.
+    unsafe MemoryWindow(pointer: base + count, count: digits).write(decimal: value, digits: digits)
     count &+= digits
-    while offset > count &- digits {
-      offset &-= 1
-      // Rule 3: room for 20 digits was checked by the caller.
-      unsafe base.storeBytes(of: UInt8(truncatingIfNeeded: rest % 10) &+ 0x30, toByteOffset: offset, as: UInt8.self)
-      rest /= 10
-    }
   }
 
   // Marks, to take back what a command composed before it failed.
 
-  public struct Mark {
-    let count: Int
-    let pieceCount: Int
+  struct Mark {
+    fileprivate let count: Int
+    fileprivate let valueCount: Int
   }
 
-  public var mark: Mark { Mark(count: count, pieceCount: pieceCount) }
+  @inline(__always)
+  var mark: Mark { Mark(count: count, valueCount: valueCount) }
 
-  /// Drops everything appended since `mark`; held values among it are released.
-  public mutating func rewind(to mark: Mark) {
-    precondition(mark.count <= count && mark.pieceCount <= pieceCount)
-    for index in mark.pieceCount..<pieceCount {
-      // Rule 3: below pieceCount.
-      let piece = unsafe pieces[index]
-      gatheredByteCount -= piece.window.count
-      if !piece.ref.isNone { release(piece.ref) }
-    }
+  /// Drops everything appended since `mark`, of which nothing was sent; held values among it are released.
+  mutating func rewind(to mark: Mark) {
+    precondition(mark.count >= start && mark.count <= count && mark.valueCount <= valueCount)
+    for index in mark.valueCount..<valueCount { release(values[index].ref) }
     count = mark.count
-    pieceCount = mark.pieceCount
+    valueCount = mark.valueCount
+  }
+
+  /// How many bytes were composed since `mark`, and what they are: for the log.
+  func text(since mark: Mark) -> String {
+    let bytes = composed.extracting((mark.count - start)..<(count - start))
+    return String(decoding: bytes.bytes(ByteRange(start: 0, end: bytes.byteCount)), as: UTF8.self)
   }
 
   // Gathering and sending.
 
-  /// Sends `window` after what is composed so far. `ref` is released when this piece is done; none keeps nothing.
-  mutating func gather(_ window: MemoryWindow, releasing ref: ItemRef) {
-    precondition(pieceCount < pieceCapacity)
-    // Rule 7: the hold on `ref` keeps the window's memory until release.
-    let piece = GatheredPiece(position: count, window: window, ref: ref)
-    unsafe (pieces + pieceCount).initialize(to: piece)
-    pieceCount += 1
-    gatheredByteCount += window.count
+  /// Sends the value of `item` after what is composed so far. The caller has taken a hold, which ends when it is sent.
+  mutating func gather(_ item: Item) {
+    values[valueCount] = GatheredValue(position: count, ref: item.ref, chunk: item.ref, left: item.valueByteCount)
+    valueCount += 1
   }
 
-  /// The composed bytes, for the common case without gathered pieces.
+  /// The unsent composed bytes: everything, when no value is gathered.
   @inline(__always)
   public var composed: RawSpan {
     @_lifetime(borrow self)
-    get { unsafe _overrideLifetime(UnsafeRawBufferPointer(start: base, count: count).bytes, borrowing: self) }
+    get {
+      // Rule 3: [start, count) was composed.
+      let bytes = unsafe UnsafeRawBufferPointer(start: base + start, count: count &- start)
+      return unsafe _overrideLifetime(bytes.bytes, borrowing: self)
+    }
+  }
+
+  /// The rest of the chunk where a gathered value stands.
+  private func window(_ value: GatheredValue) -> MemoryWindow {
+    let item = arena.item(value.chunk)
+    return value.chunk == value.ref
+      ? item.inlineWindow(from: value.offset) : ValueChunk(item).window(from: value.offset)
+  }
+
+  private func step(_ value: inout GatheredValue, by count: Int, of window: MemoryWindow) {
+    value.left -= count
+    value.offset += count
+    guard count == window.count, value.left > 0 else { return }
+    let item = arena.item(value.chunk)
+    value.chunk = value.chunk == value.ref ? item.firstChunk : ValueChunk(item).next
+    value.offset = 0
   }
 
   /// Calls `body` with at most 64 io vectors that begin what is unsent; nothing may be appended meanwhile.
   @unsafe public func withVectors<Result>(_ body: (UnsafeMutablePointer<iovec>, Int) -> Result) -> Result {
     unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 64) { vectors in
+      let vectors = unsafe vectors.baseAddress.unsafelyUnwrapped
       var used = 0
-      var position = 0
-      for index in 0..<pieceCount where used < 62 {
-        // Rules 3 and 7: below pieceCount; the pieces' memory is held.
-        let piece = unsafe pieces[index]
-        if piece.position > position {
-          unsafe vectors[used] = unsafe iovec(iov_base: base + position, iov_len: piece.position - position)
-          position = piece.position
+      var position = start
+      for index in firstValue..<valueCount {
+        var value = values[index]
+        if value.position > position, used < 64 {
+          unsafe vectors[used] = iovec(iov_base: base + position, iov_len: value.position - position)
+          position = value.position
           used += 1
         }
-        unsafe vectors[used] = unsafe iovec(iov_base: piece.window.bytes.baseAddress, iov_len: piece.window.count)
-        used += 1
-        if used >= 62 { return unsafe body(vectors.baseAddress.unsafelyUnwrapped, used) }
+        while value.left > 0, used < 64 {
+          // Rule 7: the hold keeps the value's chunks.
+          let window = window(value)
+          unsafe vectors[used] = iovec(iov_base: window.bytes.baseAddress, iov_len: window.count)
+          used += 1
+          step(&value, by: window.count, of: window)
+        }
+        if used == 64 { return unsafe body(vectors, used) }
       }
       if count > position {
-        unsafe vectors[used] = unsafe iovec(iov_base: base + position, iov_len: count - position)
+        unsafe vectors[used] = iovec(iov_base: base + position, iov_len: count - position)
         used += 1
       }
-      return unsafe body(vectors.baseAddress.unsafelyUnwrapped, used)
+      return unsafe body(vectors, used)
     }
   }
 
-  /// Forgets everything: all of it was sent, or nobody wants it.
+  /// The first `sent` bytes are gone; values sent to their end are released. Traps when fewer bytes were there.
   @inline(__always)
-  public mutating func removeAll() {
-    count = 0
-    if pieceCount > 0 { rewind(to: Mark(count: 0, pieceCount: 0)) }
+  public mutating func consume(_ sent: Int) {
+    if firstValue == valueCount {
+      precondition(sent >= 0 && sent <= count &- start)
+      start &+= sent
+    } else {
+      consumeGathered(sent)
+    }
+    if isEmpty { reset() }
   }
 
-  /// Drops the first `sent` bytes, gathered ones included, and returns the rest in a buffer of its own, leaving this one
-  /// empty. Traps when fewer bytes were there.
-  public mutating func takeUnsent(after sent: Int) -> ReplyBuffer {
-    precondition(sent >= 0 && sent <= totalByteCount)
-    var rest = ReplyBuffer(capacity: count, pieceCapacity: pieceCount, release: release)
-    var skip = sent
-    var position = 0
-    func copyComposed(to end: Int, into rest: inout ReplyBuffer) {
-      let available = end - position
-      let skipped = min(skip, available)
-      skip -= skipped
-      // Rule 3: [position + skipped, end) was composed.
-      let window = unsafe MemoryWindow(pointer: base + position + skipped, count: available - skipped)
-      rest.append(window.span)
-      position = end
-    }
-    for index in 0..<pieceCount {
-      // Rules 3 and 7: below pieceCount; the hold moves to the new buffer with the piece.
-      let piece = unsafe pieces[index]
-      copyComposed(to: piece.position, into: &rest)
-      let skipped = min(skip, piece.window.count)
-      skip -= skipped
-      if skipped < piece.window.count {
-        rest.gather(piece.window.dropFirst(skipped), releasing: piece.ref)
-      } else if !piece.ref.isNone {
-        release(piece.ref)
+  private mutating func consumeGathered(_ sent: Int) {
+    var rest = sent
+    while rest > 0 {
+      let end = firstValue < valueCount ? values[firstValue].position : count
+      let composed = min(rest, end - start)
+      start += composed
+      rest -= composed
+      guard rest > 0 else { break }
+      precondition(firstValue < valueCount)
+      var value = values[firstValue]
+      let window = window(value)
+      let taken = min(rest, window.count)
+      step(&value, by: taken, of: window)
+      rest -= taken
+      values[firstValue] = value
+      if value.left == 0 {
+        firstValue += 1
+        release(value.ref)
       }
     }
-    copyComposed(to: count, into: &rest)
+  }
+
+  private mutating func reset() {
+    start = 0
     count = 0
-    pieceCount = 0
-    gatheredByteCount = 0
+    firstValue = 0
+    valueCount = 0
+  }
+
+  /// Forgets everything: nobody wants it any more.
+  public mutating func removeAll() {
+    for index in firstValue..<valueCount { release(values[index].ref) }
+    reset()
+  }
+
+  /// What is unsent, in a buffer of its own of just that size, leaving this one empty; holds move along.
+  public mutating func takeUnsent() -> ReplyBuffer {
+    var rest = ReplyBuffer(
+      capacity: count - start, valueCapacity: valueCount - firstValue, arena: arena, release: release)
+    rest.append(composed)
+    for index in firstValue..<valueCount {
+      var value = values[index]
+      value.position -= start
+      rest.values[rest.valueCount] = value
+      rest.valueCount += 1
+    }
+    reset()
     return rest
   }
 }

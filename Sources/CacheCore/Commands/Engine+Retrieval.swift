@@ -1,0 +1,129 @@
+// get, gets, gat, gats: any number of keys, each looked up, composed and unlocked before the next. Keys of a long list are
+// taken in groups, so that the memory of one group's buckets and items is on its way while the CPU still tokenises.
+
+/// How far a retrieval got.
+enum RetrievalEnd {
+  /// All keys up to the end of the range are answered.
+  case done
+  /// The reply buffer is full: send it and go on with the key at `position`.
+  case replyFull(position: Int)
+  /// A key is too long.
+  case badKey
+}
+
+extension Engine {
+  /// Answers the keys in `range`. Takes and releases one item lock per key.
+  @inline(__always)
+  mutating func retrieve(_ retrieval: Retrieval, _ input: RawSpan, _ range: ByteRange) -> RetrievalEnd {
+    var words = Tokenizer(start: range.start, end: range.end)
+    while true {
+      var count = 0
+      var isTooLong = false
+      while count < Engine.groupSize {
+        let key = words.next(input)
+        if key.isEmpty { break }
+        guard key.count <= TextParser.longestKeyByteCount else {
+          isTooLong = true
+          break
+        }
+        let hash = store.value.hash(input.slice(key))
+        // The first of a group is needed at once; for the others there is time.
+        if count > 0 { store.value.prefetchBucket(hash) }
+        groupKeys[count] = key
+        groupHashes[count] = hash
+        count &+= 1
+      }
+      if count > 1 {
+        for index in 1..<count { store.value.prefetchItem(groupHashes[index]) }
+      }
+      for index in 0..<count {
+        let key = groupKeys[index]
+        if !retrieveOne(retrieval, input.slice(key), hash: groupHashes[index]) {
+          return .replyFull(position: key.start)
+        }
+      }
+      if isTooLong { return .badKey }
+      if count < Engine.groupSize { return .done }
+    }
+  }
+
+  /// Looks one key up and composes its value. Returns false, having done nothing, when the reply has no room for it.
+  @inline(__always)
+  private mutating func retrieveOne(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
+    let held = store.value.locks.lock(hash)
+    let found = store.value.find(key, hash, now: now, held)
+    guard case .hit(let item) = found else {
+      _ = consume held
+      noteMiss(found, retrieval, key)
+      return true
+    }
+    let valueByteCount = item.valueByteCount
+    guard reply.hasRoom(TextComposer.valueOverheadByteCount &+ valueByteCount), valueByteCount <= gatherThreshold else {
+      if valueByteCount <= gatherThreshold { return false }
+      return gather(item, retrieval, key, held)
+    }
+    noteHit(item, retrieval, key)
+    TextComposer.composeValueLine(item, withCAS: retrieval.withCAS, &reply)
+    reply.append(item.inlineValue)
+    reply.append("\r\n")
+    store.value.bump(item, now: now)
+    return true
+  }
+
+  /// A large value: the line is composed, the value itself is sent from where it lies.
+  @inline(never)
+  private mutating func gather(
+    _ item: Item, _ retrieval: Retrieval, _ key: RawSpan, _ held: borrowing ItemLockHeld
+  ) -> Bool {
+    guard reply.hasRoom(TextComposer.valueOverheadByteCount), reply.hasRoomToGather else { return false }
+    guard store.value.hold(item) else {
+      noteMiss(.miss, retrieval, key)
+      return true
+    }
+    noteHit(item, retrieval, key)
+    TextComposer.composeValueLine(item, withCAS: retrieval.withCAS, &reply)
+    reply.gather(item)
+    reply.append("\r\n")
+    store.value.bump(item, now: now)
+    return true
+  }
+
+  /// Counts a hit, and moves the expiration time for gat. Under the item lock.
+  @inline(__always)
+  private func noteHit(_ item: Item, _ retrieval: Retrieval, _ key: RawSpan) {
+    let slabClass = store.value.slabs.slabClass(of: item.ref)
+    if retrieval.touches {
+      counters.add(.touchCommands)
+      counters.add(.touchHits, slabClass: slabClass)
+      item.exptime = store.value.clockBase.exptime(retrieval.exptime, now: now)
+    } else {
+      counters.add(.getCommands)
+      counters.add(.getHits, slabClass: slabClass)
+    }
+    counters.add(.hitsToCold, slabClass: slabClass)
+    if configuration.modes.countsPrefixes { notePrefix(key, isHit: true) }
+  }
+
+  /// gat counts as a touch only, as in the reference; a miss of either kind is of one of three sorts.
+  @inline(never)
+  private func noteMiss(_ found: Lookup, _ retrieval: Retrieval, _ key: RawSpan) {
+    if retrieval.touches {
+      counters.add(.touchCommands)
+      counters.add(.touchMisses)
+    } else {
+      counters.add(.getCommands)
+      counters.add(.getMisses)
+      switch found {
+      case .expired: counters.add(.getExpired)
+      case .flushed: counters.add(.getFlushed)
+      case .hit, .miss: break
+      }
+    }
+    if configuration.modes.countsPrefixes { notePrefix(key, isHit: false) }
+  }
+
+  @inline(never)
+  private func notePrefix(_ key: RawSpan, isHit: Bool) {
+    configuration.prefixes.noteGet(key.bytes(ByteRange(start: 0, end: key.byteCount)), isHit: isHit)
+  }
+}

@@ -1,0 +1,61 @@
+// One worker's way to the cache: the shared store, the worker's own counters, reply buffer and key scratch. Everything a
+// request needs is reached from here by pointer; nothing on the request path is allocated or reference counted.
+// It is not a connection (Session) and does no I/O: the server sends what is in `reply`.
+
+/// What all engines of a process share, settled at start.
+public struct EngineConfiguration: Sendable {
+  public var permissions = Permissions()
+  public var modes: Modes
+  public var prefixes: PrefixCounts
+  public var registry: CounterRegistry
+  /// After `VERSION `.
+  public var versionText: String
+  /// Values above this are held and sent from the item's memory instead of copied into the reply.
+  public var gatherThresholdByteCount = 16 << 10
+  public var replyByteCount = 64 << 10
+
+  public init(modes: Modes, prefixes: PrefixCounts, registry: CounterRegistry, versionText: String) {
+    self.modes = modes
+    self.prefixes = prefixes
+    self.registry = registry
+    self.versionText = versionText
+  }
+}
+
+public struct Engine: ~Copyable {
+  public let store: Pinned<Store>
+  public let counters: CounterSet
+  public var reply: ReplyBuffer
+  let configuration: EngineConfiguration
+  let host: any Host
+  let versionLine: [UInt8]
+  let gatherThreshold: Int
+  /// `now` of the requests being processed; the server sets it before it hands bytes over.
+  public var now: UInt32 = ClockBase.startSeconds
+  /// Set by the commands that end the connection.
+  var closesConnection = false
+  /// Scratch for a group of a multiget's keys.
+  let groupKeys: FixedArray<ByteRange>
+  let groupHashes: FixedArray<UInt64>
+  static let groupSize = 32
+
+  public init(_ configuration: EngineConfiguration, store: Pinned<Store>, counters: CounterSet, host: any Host) {
+    self.store = store
+    self.counters = counters
+    self.configuration = configuration
+    self.host = host
+    versionLine = Array("VERSION \(configuration.versionText)\r\n".utf8)
+    // A reply must have room for one line and one copied value.
+    gatherThreshold = min(configuration.gatherThresholdByteCount, configuration.replyByteCount / 4)
+    reply = ReplyBuffer(capacity: configuration.replyByteCount, valueCapacity: 32, arena: store.value.arena) { ref in
+      store.value.release(ref)
+    }
+    groupKeys = FixedArray(repeating: .none, count: Engine.groupSize)
+    groupHashes = FixedArray(repeating: 0, count: Engine.groupSize)
+  }
+
+  deinit {
+    groupKeys.destroy()
+    groupHashes.destroy()
+  }
+}

@@ -1,0 +1,82 @@
+// What the command layer needs from the process around it, for commands that are not about items. The server implements it
+// with sockets and threads, tests with constants. Nothing here is on the request path of an item.
+
+/// Figures of the process for `stats`; gauges are of the moment of the call.
+public struct HostFacts: Sendable {
+  public var pid: Int32 = 0
+  public var uptimeSeconds: UInt32 = 0
+  public var unixSeconds: Int64 = 0
+  public var libeventVersion = ""
+  public var userMicroseconds: UInt64 = 0
+  public var systemMicroseconds: UInt64 = 0
+  public var maxConnections = 0
+  public var currentConnections = 0
+  public var connectionStructures = 0
+  public var readBufferCount = 0
+  public var readBufferByteCount = 0
+  public var acceptingConnections = true
+  public var threads = 0
+  public var reportsRejectedConnections = true
+  public var reportsIdleKicks = false
+  public init() {}
+}
+
+/// One connection of `stats conns`.
+public struct ConnectionFacts: Sendable {
+  public var descriptor: Int32
+  public var address: String
+  /// nil for listeners themselves.
+  public var listenAddress: String?
+  public var state: String
+  public var secondsSinceLastCommand: UInt32
+  public init(
+    descriptor: Int32, address: String, listenAddress: String?, state: String, secondsSinceLastCommand: UInt32
+  ) {
+    self.descriptor = descriptor
+    self.address = address
+    self.listenAddress = listenAddress
+    self.state = state
+    self.secondsSinceLastCommand = secondsSinceLastCommand
+  }
+}
+
+/// The process around the engines. Called from any worker thread.
+public protocol Host: AnyObject, Sendable {
+  func facts() -> HostFacts
+  func settings() -> [(name: String, value: String)]
+  func connections() -> [ConnectionFacts]
+  /// Ends the process as SIGINT would, or as SIGUSR1 when graceful.
+  func shutdown(graceful: Bool)
+  /// One line of the log, without a newline.
+  func log(_ line: String)
+}
+
+/// What the operator allows, fixed at start.
+public struct Permissions: Sendable {
+  public var flush = true
+  public var dump = true
+  /// -o track_sizes.
+  public var sizes = false
+  public var shutdown = false
+  public init() {}
+}
+
+/// Switches that commands may turn at run time, for all workers.
+public struct Modes: Sendable {
+  private let cells = AtomicCells(count: 2)
+  public init(verbosity: Int, countsPrefixes: Bool) {
+    self.verbosity = verbosity
+    self.countsPrefixes = countsPrefixes
+  }
+  @inline(__always)
+  public var verbosity: Int {
+    get { Int(cells.load(0)) }
+    nonmutating set { cells.store(0, UInt64(newValue)) }
+  }
+  /// `stats detail on`.
+  @inline(__always)
+  public var countsPrefixes: Bool {
+    get { cells.load(1) != 0 }
+    nonmutating set { cells.store(1, newValue ? 1 : 0) }
+  }
+}

@@ -1,0 +1,180 @@
+// The `stats` command: which report its words ask for, and how each is put together. The plain one is a table of its own
+// (GeneralStats); settings come from the option table through the host. Matching of the words is the reference's: some by
+// prefix in a fixed order, some exactly (section 6). Never muted by noreply.
+
+extension Engine {
+  /// The whole answer to `stats <words>`.
+  func statsReport(_ input: RawSpan, _ range: ByteRange) -> [UInt8] {
+    var words = Tokenizer(start: range.start, end: range.end)
+    let word = words.next(input)
+    if word.isEmpty { return generalStats() }
+    func isPrefix(of text: StaticString) -> Bool { TextParser.isPrefix(input, word, of: text) }
+    if isPrefix(of: "reset") { return reset() }
+    if isPrefix(of: "detail") { return detail(input, &words) }
+    if isPrefix(of: "settings") { return settingsStats() }
+    if isPrefix(of: "cachedump") { return cacheDump(input, &words) }
+    if isPrefix(of: "conns") { return connectionStats() }
+    if input.equals(word, "items") { return itemStats() }
+    if input.equals(word, "slabs") { return slabStats() }
+    if input.equals(word, "sizes") { return sizeStats() }
+    return Array("ERROR\r\n".utf8)
+  }
+
+  private func generalStats() -> [UInt8] {
+    let facts = host.facts()
+    let figures = store.value.figures()
+    var lines = StatLines()
+    for row in GeneralStat.rows(versionText: configuration.versionText) {
+      let name = "\(row.name)"
+      switch row.source {
+      case .counter(let counter): lines.add(name, configuration.registry.value(counter))
+      case .classTotal(let counter): lines.add(name, configuration.registry.total(counter))
+      case .host(let text): lines.add(name, text(facts))
+      case .hostWhen(let isPresent, let counter):
+        if isPresent(facts) { lines.add(name, configuration.registry.value(counter)) }
+      case .classStatistic(let value): lines.add(name, value(figures.statistics))
+      case .figures(let value): lines.add(name, UInt64(value(figures)))
+      case .store(let value): lines.add(name, UInt64(value(store.value)))
+      case .zero: lines.add(name, 0)
+      case .text(let text): lines.add(name, text)
+      }
+    }
+    lines.end()
+    return lines.bytes
+  }
+
+  private func reset() -> [UInt8] {
+    configuration.registry.reset()
+    configuration.prefixes.reset()
+    store.value.resetStatistics()
+    return Array("RESET\r\n".utf8)
+  }
+
+  private func settingsStats() -> [UInt8] {
+    var lines = StatLines()
+    for (name, value) in host.settings() { lines.add(name, value) }
+    lines.end()
+    return lines.bytes
+  }
+
+  private func detail(_ input: RawSpan, _ words: inout Tokenizer) -> [UInt8] {
+    let word = words.next(input)
+    guard configuration.permissions.dump else { return Array("CLIENT_ERROR stats detail not allowed\r\n".utf8) }
+    if input.equals(word, "on") {
+      configuration.modes.countsPrefixes = true
+    } else if input.equals(word, "off") {
+      configuration.modes.countsPrefixes = false
+    } else if input.equals(word, "dump") {
+      return configuration.prefixes.dump()
+    } else {
+      return Array("CLIENT_ERROR usage: stats detail on|off|dump\r\n".utf8)
+    }
+    return Array("OK\r\n".utf8)
+  }
+
+  private func connectionStats() -> [UInt8] {
+    var lines = StatLines()
+    for connection in host.connections() {
+      let prefix = "\(connection.descriptor):"
+      lines.add(prefix + "addr", connection.address)
+      if let listenAddress = connection.listenAddress { lines.add(prefix + "listen_addr", listenAddress) }
+      lines.add(prefix + "state", connection.state)
+      lines.add(prefix + "secs_since_last_cmd", UInt64(connection.secondsSinceLastCommand))
+    }
+    lines.end()
+    return lines.bytes
+  }
+
+  // Per class.
+
+  /// Classes with items, in the keys and order of section 6.3.
+  private func itemStats() -> [UInt8] {
+    var lines = StatLines()
+    for slabClass in 1..<store.value.slabClassCount {
+      let figures = store.value.classFigures(slabClass, now: now)
+      guard figures.list.count > 0 else { continue }
+      let statistics = figures.statistics
+      func add(_ name: StaticString, _ value: UInt64) { lines.add("items:\(slabClass):\(name)", value) }
+      add("number", UInt64(figures.list.count))
+      add("number_hot", 0)
+      add("number_warm", 0)
+      add("number_cold", UInt64(figures.list.count))
+      add("age_hot", 0)
+      add("age_warm", 0)
+      add("age", UInt64(figures.tailAgeSeconds))
+      add("mem_requested", UInt64(figures.list.byteCount))
+      add("evicted", statistics.evicted)
+      add("evicted_nonzero", statistics.evictedNonzero)
+      add("evicted_time", UInt64(statistics.evictedTimeSeconds))
+      add("outofmemory", statistics.outOfMemory)
+      add("tailrepairs", 0)
+      add("reclaimed", statistics.reclaimed)
+      add("expired_unfetched", statistics.expiredUnfetched)
+      add("evicted_unfetched", statistics.evictedUnfetched)
+      add("evicted_active", statistics.evictedActive)
+      add("crawler_reclaimed", statistics.crawlerReclaimed)
+      add("crawler_items_checked", statistics.crawlerItemsChecked)
+      add("lrutail_reflocked", statistics.lruTailReflocked)
+      add("moves_to_cold", 0)
+      add("moves_to_warm", 0)
+      add("moves_within_lru", statistics.movesWithinLRU)
+      add("direct_reclaims", statistics.directReclaims)
+      add("hits_to_hot", 0)
+      add("hits_to_warm", 0)
+      add("hits_to_cold", configuration.registry.value(.hitsToCold, slabClass: slabClass))
+      add("hits_to_temp", 0)
+    }
+    lines.end()
+    return lines.bytes
+  }
+
+  /// Classes that own a page, in the keys and order of section 6.4.
+  private func slabStats() -> [UInt8] {
+    var lines = StatLines()
+    var active: UInt64 = 0
+    for slabClass in 1..<store.value.slabClassCount {
+      let figures = store.value.classFigures(slabClass, now: now)
+      guard figures.pageCount > 0 else { continue }
+      active += 1
+      func add(_ name: StaticString, _ value: Int) { lines.add("\(slabClass):\(name)", UInt64(value)) }
+      add("chunk_size", figures.chunkByteCount)
+      add("chunks_per_page", figures.chunksPerPage)
+      add("total_pages", figures.pageCount)
+      add("total_chunks", figures.chunkCount)
+      add("used_chunks", figures.chunkCount - figures.freeCount)
+      add("free_chunks", figures.freeCount)
+      add("free_chunks_end", 0)
+      for counter in ClassCounter.allCases where counter != .hitsToCold {
+        lines.add("\(slabClass):\(counter.wireName)", configuration.registry.value(counter, slabClass: slabClass))
+      }
+    }
+    lines.add("active_slabs", active)
+    lines.add("total_malloced", UInt64(store.value.slabs.pagesInUse * SlabClasses.pageByteCount))
+    lines.end()
+    return lines.bytes
+  }
+
+  /// Items by size in steps of 32 bytes, when -o track_sizes asks for it.
+  private func sizeStats() -> [UInt8] {
+    var lines = StatLines()
+    if configuration.permissions.sizes {
+      for (upperBound, count) in store.value.sizeHistogram() { lines.add(String(upperBound), UInt64(count)) }
+    } else {
+      lines.add("sizes_status", "disabled")
+    }
+    lines.end()
+    return lines.bytes
+  }
+
+  private func cacheDump(_ input: RawSpan, _ words: inout Tokenizer) -> [UInt8] {
+    guard configuration.permissions.dump else { return Array("CLIENT_ERROR stats cachedump not allowed\r\n".utf8) }
+    let classWord = words.next(input)
+    let limitWord = words.next(input)
+    if limitWord.isEmpty { return Array("CLIENT_ERROR bad command line\r\n".utf8) }
+    guard let slabClass = input.unsigned32(classWord), let limit = input.unsigned32(limitWord) else {
+      return Array("CLIENT_ERROR bad command line format\r\n".utf8)
+    }
+    guard slabClass <= SlabClasses.maximumClass else { return Array("CLIENT_ERROR Illegal slab id\r\n".utf8) }
+    return store.value.cacheDump(slabClass: Int(slabClass), limit: Int(limit))
+  }
+}

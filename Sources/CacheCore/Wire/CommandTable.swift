@@ -1,0 +1,54 @@
+// The text protocol's verbs: one row each. A verb is what stands before the first space, exactly and in lower case.
+// How its words are read is in TextParser, what it does in Executor; adding a command is a row here and a case there.
+
+enum TextVerb: UInt8, CaseIterable {
+  case get, gets, gat, gats
+  case set, add, replace, append, prepend, cas
+  case delete, incr, decr, touch
+  case flushAll, verbosity, cacheMemlimit, shutdown, stats, version, quit
+
+  var wireName: StaticString {
+    switch self {
+    case .get: "get"
+    case .gets: "gets"
+    case .gat: "gat"
+    case .gats: "gats"
+    case .set: "set"
+    case .add: "add"
+    case .replace: "replace"
+    case .append: "append"
+    case .prepend: "prepend"
+    case .cas: "cas"
+    case .delete: "delete"
+    case .incr: "incr"
+    case .decr: "decr"
+    case .touch: "touch"
+    case .flushAll: "flush_all"
+    case .verbosity: "verbosity"
+    case .cacheMemlimit: "cache_memlimit"
+    case .shutdown: "shutdown"
+    case .stats: "stats"
+    case .version: "version"
+    case .quit: "quit"
+    }
+  }
+
+  /// The verb that is exactly the bytes of `word`. The most frequent ones are told by their first four bytes.
+  @inline(__always)
+  static func find(_ input: RawSpan, _ word: ByteRange) -> TextVerb? {
+    if word.count == 3 {
+      // Reading a fourth byte is fine: the buffer has slack. It is masked away.
+      switch input.halfWord(at: word.start) & 0x00ff_ffff {
+      case 0x74_6567: return .get
+      case 0x74_6573: return .set
+      default: break
+      }
+    }
+    return search(input, word)
+  }
+
+  @inline(never)
+  private static func search(_ input: RawSpan, _ word: ByteRange) -> TextVerb? {
+    allCases.first { input.equals(word, $0.wireName) }
+  }
+}

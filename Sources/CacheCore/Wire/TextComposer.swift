@@ -1,0 +1,63 @@
+// Responses and values in the text protocol's words. It only appends: whoever calls has made sure of the room.
+
+enum TextComposer {
+  /// Room that any Response needs.
+  static let longestLineByteCount = 128
+  /// Room that a VALUE line needs besides its value: word, key, three numbers, blanks, both line ends, and a last line
+  /// (END or an error) after it, so that the end of a retrieval never waits for a flush.
+  static let valueOverheadByteCount = 6 + 250 + 3 * 21 + 4 + longestLineByteCount
+
+  static func compose(_ response: Response, versionLine: [UInt8], _ reply: inout ReplyBuffer) {
+    switch response {
+    case .stored: reply.append("STORED\r\n")
+    case .notStored: reply.append("NOT_STORED\r\n")
+    case .exists: reply.append("EXISTS\r\n")
+    case .notFound: reply.append("NOT_FOUND\r\n")
+    case .deleted: reply.append("DELETED\r\n")
+    case .touched: reply.append("TOUCHED\r\n")
+    case .ok: reply.append("OK\r\n")
+    case .number(let value):
+      reply.append(decimal: value)
+      reply.append("\r\n")
+    case .version: reply.append(versionLine)
+    case .refused(let refusal): reply.append(text(refusal))
+    }
+  }
+
+  /// The reference's error lines, with its own capitals and colons.
+  private static func text(_ refusal: Refusal) -> StaticString {
+    switch refusal {
+    case .unknownCommand, .badLimit: "ERROR\r\n"
+    case .badFormat: "CLIENT_ERROR bad command line format\r\n"
+    case .badDataChunk: "CLIENT_ERROR bad data chunk\r\n"
+    case .invalidExptime: "CLIENT_ERROR invalid exptime argument\r\n"
+    case .invalidDelta: "CLIENT_ERROR invalid numeric delta argument\r\n"
+    case .nonNumericValue: "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
+    case .tooLarge: "SERVER_ERROR object too large for cache\r\n"
+    case .noMemoryForStore: "SERVER_ERROR out of memory storing object\r\n"
+    case .noMemory: "SERVER_ERROR out of memory\r\n"
+    case .flushNotAllowed: "CLIENT_ERROR flush_all not allowed\r\n"
+    case .limitTooSmall: "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n"
+    case .limitNotMegabytes: "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n"
+    case .limitOutOfBounds: "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n"
+    case .shutdownNotEnabled: "SERVER_ERROR: shutdown not enabled\r\n"
+    case .invalidShutdownMode: "CLIENT_ERROR invalid shutdown mode\r\n"
+    }
+  }
+
+  /// The line before a value: `VALUE <key> <flags> <bytes>[ <cas>]`.
+  @inline(__always)
+  static func composeValueLine(_ item: Item, withCAS: Bool, _ reply: inout ReplyBuffer) {
+    reply.append("VALUE ")
+    reply.append(item.key)
+    reply.append(UInt8(0x20))
+    reply.append(decimal: UInt64(item.clientFlags))
+    reply.append(UInt8(0x20))
+    reply.append(decimal: UInt64(item.valueByteCount))
+    if withCAS {
+      reply.append(UInt8(0x20))
+      reply.append(decimal: item.cas)
+    }
+    reply.append("\r\n")
+  }
+}

@@ -1,0 +1,53 @@
+// Cuts a command line into words separated by spaces. Any other byte belongs to a word, tabs and control bytes too
+// (reference, section 2.1). It reads eight bytes at a time, so the span must have slack behind the line (ByteBuffer has).
+
+struct Tokenizer {
+  private(set) var position: Int
+  let end: Int
+
+  /// Words of the line that lies at `start ..< end`, its terminator not included.
+  @inline(__always)
+  init(start: Int, end: Int) {
+    position = start
+    self.end = end
+  }
+
+  /// The next word; an empty range at the end of the line.
+  @inline(__always)
+  mutating func next(_ input: RawSpan) -> ByteRange {
+    while position < end, input.byte(at: position) == 0x20 { position &+= 1 }
+    let start = position
+    while position < end {
+      let found = Tokenizer.firstSpace(input.word(at: position))
+      if found < 8 {
+        position = min(position &+ found, end)
+        break
+      }
+      position &+= 8
+    }
+    if position > end { position = end }
+    return ByteRange(start: start, end: position)
+  }
+
+  /// What is left of the line.
+  @inline(__always)
+  var rest: ByteRange { ByteRange(start: position, end: end) }
+
+  /// Index of the first space among eight bytes, 8 when there is none. Exact for the first match: a borrow can only
+  /// disturb bytes above it.
+  @inline(__always)
+  private static func firstSpace(_ word: UInt64) -> Int {
+    let zeroed = word ^ 0x2020_2020_2020_2020
+    let marks = (zeroed &- 0x0101_0101_0101_0101) & ~zeroed & 0x8080_8080_8080_8080
+    return marks.trailingZeroBitCount &>> 3
+  }
+
+  /// The last word of the rest of the line; empty when there is none.
+  func last(_ input: RawSpan) -> ByteRange {
+    var stop = end
+    while stop > position, input.byte(at: stop - 1) == 0x20 { stop -= 1 }
+    var start = stop
+    while start > position, input.byte(at: start - 1) != 0x20 { start -= 1 }
+    return ByteRange(start: start, end: stop)
+  }
+}

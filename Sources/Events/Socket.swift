@@ -1,0 +1,126 @@
+// Sockets by descriptor: receiving into buffers, sending from them, opening and closing. Each call is one system call with
+// its outcome as a value; none blocks, none raises SIGPIPE. Who owns the descriptor is the caller's business.
+import CSystem
+import CacheCore
+import Glibc
+
+/// How a transfer ended.
+public enum Transfer: Equatable, Sendable {
+  case bytes(Int)
+  /// Nothing to be had or no room now; an event will tell.
+  case wouldBlock
+  /// The peer is gone, or the connection failed.
+  case closed
+}
+
+public struct Socket: Sendable {
+  public let descriptor: Int32
+  public init(descriptor: Int32) { self.descriptor = descriptor }
+
+  @inline(__always)
+  private func outcome(_ count: Int, zeroMeansClosed: Bool) -> Transfer {
+    if count > 0 { return .bytes(count) }
+    if count == 0 { return zeroMeansClosed ? .closed : .bytes(0) }
+    let error = errno
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR ? .wouldBlock : .closed
+  }
+
+  /// Receives into the free end of `buffer`, which must have room.
+  @inline(__always)
+  public func receive(into buffer: inout ByteBuffer) -> Transfer {
+    let window = buffer.freeWindow
+    // Rule 6: the window's own bounds.
+    let count = unsafe recv(descriptor, window.bytes.baseAddress, window.count, 0)
+    if count > 0 { buffer.filled(count) }
+    return outcome(count, zeroMeansClosed: true)
+  }
+
+  /// Receives into `window` first and what follows into `buffer`; `.bytes` is the sum, and what exceeds the window is in
+  /// the buffer.
+  public func receive(into window: MemoryWindow, then buffer: inout ByteBuffer) -> Transfer {
+    let rest = buffer.freeWindow
+    let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 2) { vectors in
+      // Rule 6: both windows' own bounds.
+      unsafe vectors[0] = iovec(iov_base: window.bytes.baseAddress, iov_len: window.count)
+      unsafe vectors[1] = iovec(iov_base: rest.bytes.baseAddress, iov_len: rest.count)
+      return unsafe readv(descriptor, vectors.baseAddress, 2)
+    }
+    if count > window.count { buffer.filled(count - window.count) }
+    return outcome(count, zeroMeansClosed: true)
+  }
+
+  /// Sends what `reply` holds, as far as the kernel takes it, and consumes that. `.wouldBlock` when some is left.
+  @inline(__always)
+  public func send(_ reply: inout ReplyBuffer) -> Transfer {
+    var total = 0
+    while !reply.isEmpty {
+      let count = reply.hasGatheredValues ? sendGathered(reply) : sendComposed(reply)
+      let transfer = outcome(count, zeroMeansClosed: false)
+      guard case .bytes(let sent) = transfer else { return transfer }
+      reply.consume(sent)
+      total &+= sent
+    }
+    return .bytes(total)
+  }
+
+  @inline(__always)
+  private func sendComposed(_ reply: borrowing ReplyBuffer) -> Int {
+    let bytes = reply.composed
+    // Rule 6: the span's own bounds.
+    return unsafe bytes.withUnsafeBytes {
+      unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+    }
+  }
+
+  private func sendGathered(_ reply: borrowing ReplyBuffer) -> Int {
+    unsafe reply.withVectors { vectors, count in
+      var message = unsafe msghdr()
+      unsafe message.msg_iov = unsafe vectors
+      unsafe message.msg_iovlen = count
+      // Rule 7: the vectors point to composed bytes and held values.
+      return unsafe sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+    }
+  }
+
+  /// Sends a short text, once, without waiting: for refusals on connections that get no session.
+  public func sendOnce(_ text: StaticString) {
+    // Rule 3: a StaticString is valid for its own count.
+    _ = unsafe Glibc.send(descriptor, text.utf8Start, text.utf8CodeUnitCount, Int32(MSG_NOSIGNAL))
+  }
+
+  public func close() { _ = Glibc.close(descriptor) }
+
+  /// What came of an accept.
+  public enum Acceptance: Sendable {
+    case accepted(Socket)
+    case none
+    /// No descriptor or memory left: wait for a connection to close.
+    case exhausted
+  }
+
+  /// The next waiting connection, non-blocking and close-on-exec.
+  public func accept() -> Acceptance {
+    let accepted = csystem_accept(descriptor)
+    if accepted >= 0 { return .accepted(Socket(descriptor: accepted)) }
+    switch errno {
+    case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted
+    default: return .none
+    }
+  }
+
+  /// Changes the length of a listener's queue; 0 stops new connections from being taken.
+  public func setBacklog(_ backlog: Int) { listen(descriptor, Int32(backlog)) }
+
+  /// Options of a new TCP connection: small replies at once, dead peers found.
+  public func prepareTCPConnection() {
+    setOption(SOL_SOCKET, SO_KEEPALIVE, 1)
+    setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+  }
+
+  func setOption(_ level: Int32, _ name: Int32, _ value: Int32) {
+    var value = value
+    // Rule 3: the size given is that of the variable.
+    _ = unsafe setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+  }
+
+}

@@ -1,0 +1,237 @@
+// The server as a whole: starts everything in the reference's order (section 8.6), runs the main thread's loop (accepting,
+// signals, the clock), and stops everything. Options are read and checked before it is made; errors here end the process
+// with a message and the reference's exit status.
+import CacheCore
+import Events
+import Options
+
+/// Why the server could not start.
+public struct StartFailure: Error {
+  public let message: String
+  public let exitStatus: Int32
+}
+
+public struct CacheServer: ~Copyable {
+  private let settings: Settings
+  private let store: Pinned<Store>
+  private let clock: StoreClock
+  private let connections: ConnectionTable
+  private let modes: Modes
+  private let host: ServerHost
+  private let mailboxes: [Mailbox]
+  private let mainCounters: CounterSet
+  private let maintenance: Maintenance
+  private var threads: [Thread] = []
+  private var listeners: [ListeningSocket] = []
+  private let loop: EventLoop
+
+  private static let clockToken: UInt64 = 1 << 32
+  private static let retryToken: UInt64 = 1 << 33
+  private static let signalToken: UInt64 = 1 << 34
+
+  private init(
+    _ settings: Settings, loop: consuming EventLoop, clock: StoreClock, store: Pinned<Store>, mailboxes: [Mailbox]
+  ) {
+    self.settings = settings
+    self.loop = loop
+    self.clock = clock
+    self.store = store
+    self.mailboxes = mailboxes
+    modes = Modes(verbosity: settings.verbosity, countsPrefixes: settings.detailEnabled)
+    connections = ConnectionTable(descriptorCount: settings.maxConnections + settings.threads * 4 + 256)
+    host = ServerHost(settings, modes: modes, store: store, clock: clock, connectionTable: connections)
+    mainCounters = CounterSet()
+    maintenance = Maintenance(store: store, clock: clock, crawls: settings.lruCrawler)
+  }
+
+  /// Reserves the memory, starts the threads and opens the listeners.
+  public static func start(_ settings: Settings) throws(StartFailure) -> CacheServer {
+    guard let loop = EventLoop() else { throw StartFailure(message: "failed to create an event base", exitStatus: 1) }
+    let clock = StoreClock()
+    guard let store = Store.make(storeConfiguration(settings, clock)) else {
+      throw StartFailure(
+        message: "failed to reserve \(settings.memoryLimitBytes >> 20) megabytes of address space: lower -m",
+        exitStatus: ExitStatus.systemError)
+    }
+    var mailboxes: [Mailbox] = []
+    for _ in 0..<settings.threads {
+      guard let wakeup = Wakeup() else {
+        throw StartFailure(message: "Maxconns setting is too low, use -c to increase.", exitStatus: 1)
+      }
+      mailboxes.append(Mailbox(wakeup: wakeup))
+    }
+    var server = CacheServer(settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes)
+    if settings.verbosity > 1 { SystemCalls.printError(store.value.slabTable) }
+    try server.startThreads()
+    try server.listen()
+    return server
+  }
+
+  private static func storeConfiguration(_ settings: Settings, _ clock: StoreClock) -> StoreConfiguration {
+    var configuration = StoreConfiguration()
+    configuration.memoryLimitBytes = min(settings.memoryLimitBytes, SystemCalls.physicalMemoryBytes * 4)
+    // Address space for cache_memlimit to grow into; it costs nothing until used.
+    configuration.reserveBytes = max(configuration.memoryLimitBytes, min(SystemCalls.physicalMemoryBytes, 16 << 30))
+    configuration.slabs.growthFactor = settings.growthFactor
+    configuration.slabs.minimumByteCount = settings.slabMinimumBytes
+    configuration.slabs.chunkMaxByteCount = settings.slabChunkMaxBytes
+    configuration.slabs.explicitSizes = settings.slabSizes
+    configuration.itemSizeMaxBytes = settings.itemSizeMaxBytes
+    configuration.casEnabled = settings.casEnabled
+    configuration.evictionsEnabled = settings.evictionsEnabled
+    configuration.hashPower = settings.hashPower
+    configuration.hashExpandEnabled = settings.hashExpandEnabled
+    configuration.workerCount = settings.threads
+    configuration.backing = settings.largePages ? .hugePages : .lazy
+    if settings.largePages { configuration.reserveBytes = configuration.memoryLimitBytes }
+    configuration.startedAtUnixSeconds = clock.startedAtUnixSeconds
+    return configuration
+  }
+
+  private mutating func startThreads() throws(StartFailure) {
+    let sets = mailboxes.map { _ in CounterSet() }
+    var engine = EngineConfiguration(
+      modes: modes, prefixes: PrefixCounts(delimiter: settings.prefixDelimiter),
+      registry: CounterRegistry(sets: sets + [mainCounters]), versionText: Version.text)
+    engine.permissions.flush = settings.flushEnabled
+    engine.permissions.dump = settings.dumpEnabled
+    engine.permissions.shutdown = settings.shutdownCommandEnabled
+    engine.permissions.sizes = settings.trackSizes
+    let context = WorkerContext(
+      store: store, clock: clock, connections: connections, engine: engine, host: host,
+      idleTimeoutSeconds: settings.idleTimeoutSeconds,
+      requestsPerEvent: settings.requestsPerEventWasGiven ? settings.requestsPerEvent : 0)
+    for (mailbox, counters) in zip(mailboxes, sets) {
+      guard let worker = Worker(context, mailbox: mailbox, counters: counters) else {
+        throw StartFailure(message: "Maxconns setting is too low, use -c to increase.", exitStatus: 1)
+      }
+      let pinned = Pinned(worker)
+      try start("mc-worker") {
+        pinned.value.run()
+        pinned.destroy()
+      }
+    }
+    let maintenance = maintenance
+    try start("mc-maintenance") { maintenance.run() }
+  }
+
+  private mutating func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(StartFailure) {
+    guard let thread = Thread(name: name, body: body) else {
+      throw StartFailure(message: "failed to create a thread: lower -t", exitStatus: 1)
+    }
+    threads.append(thread)
+  }
+
+  // Listening.
+
+  private mutating func listen() throws(StartFailure) {
+    if let path = settings.unixSocketPath {
+      do {
+        listeners = [
+          try Listening.openUnix(path: path, mode: settings.unixSocketMask, backlog: settings.listenBacklog)
+        ]
+      } catch {
+        throw StartFailure(
+          message: "failed to listen on UNIX socket: \(path): \(error.text)", exitStatus: ExitStatus.systemError)
+      }
+    } else {
+      let addresses = settings.listenAddresses.isEmpty ? [ListenAddress()] : settings.listenAddresses
+      for address in addresses { try listen(on: address) }
+    }
+    for listener in listeners {
+      host.noteListener(listener.socket.descriptor, address: listener.address)
+      if settings.verbosity > 1 {
+        host.log("<\(listener.socket.descriptor) server listening (\(settings.bindingProtocol.rawValue))")
+      }
+    }
+    writePortFile()
+  }
+
+  private mutating func listen(on address: ListenAddress) throws(StartFailure) {
+    let port = address.port ?? settings.port
+    if port == 0 { return }
+    do {
+      listeners += try Listening.openTCP(host: address.host, port: port, backlog: settings.listenBacklog)
+    } catch {
+      let what = settings.listenText.map { "one of interface(s) \($0)" } ?? "TCP port \(port)"
+      throw StartFailure(
+        message: "\(error.text)\nfailed to listen on \(what): \(SystemCalls.errorText(error.errorNumber))",
+        exitStatus: ExitStatus.systemError)
+    }
+  }
+
+  /// MEMCACHED_PORT_FILENAME: where test suites look for kernel-chosen ports.
+  private func writePortFile() {
+    guard let path = SystemCalls.environment("MEMCACHED_PORT_FILENAME") else { return }
+    let lines = listeners.filter { !$0.isUnix }.map {
+      "TCP \($0.address.hasPrefix("tcp6") ? "INET6" : "INET"): \($0.port)\n"
+    }
+    _ = SystemCalls.replaceFile(path, temporary: path + ".lck", text: lines.joined())
+  }
+
+  // Running.
+
+  /// Serves until a signal says stop, then closes everything.
+  public consuming func run() throws(StartFailure) {
+    SystemCalls.ignoreSignal(Signal.brokenPipe)
+    var acceptor = Acceptor(
+      listeners, mailboxes: mailboxes, connections: connections, counters: mainCounters, settings: settings)
+    var registrations = Slots<Registration>()
+    func watch(_ registration: consuming Registration?) throws(StartFailure) {
+      guard let made = registration else {
+        throw StartFailure(message: "failed to register an event", exitStatus: 1)
+      }
+      registrations.insert(made)
+    }
+    try watch(loop.registerTimer(everyMilliseconds: 1000, token: CacheServer.clockToken))
+    for signal in [Signal.interrupt, Signal.terminate, Signal.hangUp, Signal.graceful] {
+      try watch(loop.registerSignal(signal, token: CacheServer.signalToken | UInt64(signal)))
+    }
+    for (index, listener) in listeners.enumerated() {
+      try watch(loop.register(listener.socket.descriptor, .readable, token: UInt64(index)))
+    }
+    var retryTimer: Registration?
+    var stopSignal: Int32?
+    while stopSignal == nil {
+      loop.wait()
+      for index in 0..<loop.readyCount {
+        let token = loop.readyEvent(index).token
+        switch token {
+        case CacheServer.clockToken: tick()
+        case CacheServer.retryToken: if acceptor.resumeIfPossible() { retryTimer = nil }
+        case let token where token >= CacheServer.signalToken:
+          let signal = Int32(token & 0xff)
+          // Nothing to reload in this build: a hang-up changes nothing, and ends nothing either.
+          if signal != Signal.hangUp { stopSignal = signal }
+        case let token:
+          if !acceptor.isPaused { acceptor.accept(listener: Int(token)) }
+        }
+      }
+      if acceptor.isPaused, retryTimer == nil {
+        retryTimer = loop.registerTimer(everyMilliseconds: 10, token: CacheServer.retryToken)
+      }
+    }
+    announce(stopSignal ?? 0)
+    stop()
+  }
+
+  private func tick() {
+    clock.tick()
+    store.value.tick(now: clock.now)
+  }
+
+  private func announce(_ signal: Int32) {
+    if signal == Signal.graceful {
+      SystemCalls.printError("Gracefully stopping\n")
+    } else if modes.verbosity > 0 {
+      SystemCalls.printError("Exiting normally\n")
+    }
+  }
+
+  private func stop() {
+    maintenance.stop()
+    for mailbox in mailboxes { mailbox.stop() }
+    for listener in listeners { listener.socket.close() }
+    for thread in threads { thread.join() }
+  }
+}

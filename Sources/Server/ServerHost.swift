@@ -1,0 +1,69 @@
+// The process as the command layer sees it (CacheCore's Host): figures, settings, connections, shutdown, the log. Called
+// from any worker; everything it reads is atomic or fixed at start.
+import CacheCore
+import Events
+import Options
+import Synchronization
+
+final class ServerHost: Host {
+  private let configured: Settings
+  private let modes: Modes
+  private let store: Pinned<Store>
+  private let clock: StoreClock
+  private let connectionTable: ConnectionTable
+  /// Addresses of the listeners by descriptor.
+  private let listeners = Mutex<[Int32: String]>([:])
+  private let libeventVersion = EventLoop.libeventVersion
+
+  init(
+    _ settings: Settings, modes: Modes, store: Pinned<Store>, clock: StoreClock, connectionTable: ConnectionTable
+  ) {
+    configured = settings
+    self.modes = modes
+    self.store = store
+    self.clock = clock
+    self.connectionTable = connectionTable
+  }
+
+  func noteListener(_ descriptor: Int32, address: String) {
+    listeners.withLock { $0[descriptor] = address }
+    connectionTable.note(
+      descriptor, state: ConnectionTable.stateCode("conn_listening"), now: clock.now)
+  }
+
+  func facts() -> HostFacts {
+    var facts = HostFacts()
+    let cpu = SystemCalls.cpuMicroseconds
+    facts.pid = SystemCalls.processID
+    facts.uptimeSeconds = clock.uptimeSeconds
+    facts.unixSeconds = SystemCalls.unixSeconds
+    facts.libeventVersion = libeventVersion
+    facts.userMicroseconds = cpu.user
+    facts.systemMicroseconds = cpu.system
+    facts.maxConnections = configured.maxConnections
+    facts.currentConnections = connectionTable.clientCount + listeners.withLock { max($0.count - 1, 0) }
+    facts.connectionStructures = connectionTable.mostClients + listeners.withLock { $0.count }
+    facts.readBufferCount = configured.threads
+    facts.readBufferByteCount = configured.threads * WorkerContext.receiveByteCount
+    facts.acceptingConnections = connectionTable.isAccepting
+    facts.threads = configured.threads
+    facts.reportsRejectedConnections = configured.maxConnectionsFast
+    facts.reportsIdleKicks = configured.idleTimeoutSeconds > 0
+    return facts
+  }
+
+  func settings() -> [(name: String, value: String)] {
+    let runtime = RuntimeSettings(
+      memoryLimitBytes: store.value.memoryLimitBytes, verbosity: modes.verbosity,
+      oldestSeconds: Int(store.value.lastFlush), detailEnabled: modes.countsPrefixes)
+    return settingsReport(configured, runtime: runtime)
+  }
+
+  func connections() -> [ConnectionFacts] {
+    connectionTable.facts(now: clock.now, listeners: listeners.withLock { $0 })
+  }
+
+  func shutdown(graceful: Bool) { SystemCalls.raiseSignal(graceful ? Signal.graceful : Signal.interrupt) }
+
+  func log(_ line: String) { SystemCalls.printError(line + "\n") }
+}

@@ -1,0 +1,223 @@
+// One worker thread: an event loop, its connections, one receive buffer and one engine for all of them. It shares the store
+// with the other workers and takes new connections from its mailbox. Which fate follows which event is in Connection.
+import CacheCore
+import Events
+import Synchronization
+
+/// Connections on their way from the listener to a worker.
+final class Mailbox: Sendable {
+  struct Arrival: Sendable {
+    let socket: Socket
+    let isUnix: Bool
+  }
+  private struct Contents {
+    var arrivals: [Arrival] = []
+    var isStopping = false
+  }
+  private let contents = Mutex(Contents())
+  let wakeup: Wakeup
+
+  init(wakeup: Wakeup) { self.wakeup = wakeup }
+
+  func post(_ arrival: Arrival) {
+    contents.withLock { $0.arrivals.append(arrival) }
+    wakeup.ring()
+  }
+
+  /// Asks the worker to close its connections and end.
+  func stop() {
+    contents.withLock { $0.isStopping = true }
+    wakeup.ring()
+  }
+
+  /// Everything that has come, and whether the worker is to end.
+  func empty() -> (arrivals: [Arrival], isStopping: Bool) {
+    wakeup.clear()
+    return contents.withLock { contents in
+      let arrivals = contents.arrivals
+      contents.arrivals = []
+      return (arrivals, contents.isStopping)
+    }
+  }
+}
+
+/// What all workers share, settled at start.
+struct WorkerContext: Sendable {
+  let store: Pinned<Store>
+  let clock: StoreClock
+  let connections: ConnectionTable
+  let engine: EngineConfiguration
+  let host: ServerHost
+  let idleTimeoutSeconds: Int
+  /// 0: no limit but bytes.
+  let requestsPerEvent: Int
+  static let receiveByteCount = 64 << 10
+}
+
+struct Worker: ~Copyable {
+  private let context: WorkerContext
+  private let mailbox: Mailbox
+  private let counters: CounterSet
+  private var loop: EventLoop
+  private var connections = Slots<Connection>()
+  private var buffer = ByteBuffer(capacity: WorkerContext.receiveByteCount)
+  private var engine: Engine
+  /// Connections whose turn ended before their work did.
+  private var postponed: [UInt64] = []
+  private var mailboxRegistration: Registration?
+  private var idleTimer: Registration?
+  private var isStopping = false
+
+  private static let mailboxToken = UInt64.max
+  private static let idleTimerToken = UInt64.max - 1
+
+  /// Returns nil when the system has no descriptors for the loop.
+  init?(_ context: WorkerContext, mailbox: Mailbox, counters: CounterSet) {
+    guard let loop = EventLoop() else { return nil }
+    self.context = context
+    self.mailbox = mailbox
+    self.counters = counters
+    self.loop = loop
+    engine = Engine(context.engine, store: context.store, counters: counters, host: context.host)
+    mailboxRegistration = self.loop.register(mailbox.wakeup.descriptor, .readable, token: Worker.mailboxToken)
+    if context.idleTimeoutSeconds > 0 {
+      idleTimer = self.loop.registerTimer(everyMilliseconds: 1000, token: Worker.idleTimerToken)
+    }
+  }
+
+  /// Runs until the mailbox says stop. Connections left then are closed.
+  mutating func run() {
+    while !isStopping {
+      loop.wait(blocking: postponed.isEmpty)
+      engine.now = context.clock.now
+      for index in 0..<loop.readyCount { dispatch(loop.readyEvent(index)) }
+      if !postponed.isEmpty { runPostponed() }
+    }
+    for token in connections.tokens { close(token) }
+  }
+
+  @inline(__always)
+  private mutating func dispatch(_ event: ReadyEvent) {
+    switch event.token {
+    case Worker.mailboxToken: receiveMail()
+    case Worker.idleTimerToken: closeIdle()
+    default: handle(event.token, isWritable: event.readiness.contains(.writable))
+    }
+  }
+
+  @inline(__always)
+  private mutating func handle(_ token: UInt64, isWritable: Bool) {
+    let now = engine.now
+    let table = context.connections
+    let fate = connections.with(token) { connection in
+      if connection.lastCommandSecond != now || isWritable || !connection.session.isIdle {
+        connection.note(table, now: now)
+      }
+      return isWritable
+        ? connection.writable(&engine, &buffer) : connection.readable(&engine, &buffer)
+    }
+    buffer.removeAll()
+    switch fate {
+    case .keep?, nil: break
+    case let fate?: settle(token, fate)
+    }
+  }
+
+  @inline(never)
+  private mutating func settle(_ token: UInt64, _ fate: ConnectionFate) {
+    switch fate {
+    case .keep: break
+    case .yield: postponed.append(token)
+    case .awaitRoom: watch(token, .writable)
+    case .awaitInput: watch(token, .readable)
+    case .close: close(token)
+    }
+  }
+
+  /// Replaces what the connection waits for; closes it when the loop has no memory for that.
+  private mutating func watch(_ token: UInt64, _ readiness: Readiness) {
+    let isWatched = connections.with(token) { connection in
+      connection.waitsForRoom = readiness == .writable
+      connection.registration = nil
+      connection.registration = loop.register(connection.socket.descriptor, readiness, token: token)
+      return connection.registration != nil
+    }
+    if isWatched == false { close(token) }
+  }
+
+  private mutating func runPostponed() {
+    let tokens = postponed
+    postponed.removeAll(keepingCapacity: true)
+    for token in tokens {
+      // A connection that still waits for room goes on when it has some.
+      if connections.with(token, { $0.unsent != nil }) == true { continue }
+      handle(token, isWritable: false)
+      restoreInterest(token)
+    }
+  }
+
+  /// After a turn that began with a wait for room, the connection waits for input again.
+  private mutating func restoreInterest(_ token: UInt64) {
+    let needsInput = connections.with(token) { $0.unsent == nil && !$0.hasBacklog && $0.waitsForRoom }
+    if needsInput == true { watch(token, .readable) }
+  }
+
+  private mutating func receiveMail() {
+    let (arrivals, stopping) = mailbox.empty()
+    for arrival in arrivals { open(arrival) }
+    isStopping = stopping
+  }
+
+  private mutating func open(_ arrival: Mailbox.Arrival) {
+    let descriptor = arrival.socket.descriptor
+    let token = connections.insert(
+      Connection(
+        socket: arrival.socket, session: Session(descriptor: descriptor, requestsPerEvent: context.requestsPerEvent),
+        lastCommandSecond: engine.now, isUnix: arrival.isUnix))
+    let table = context.connections
+    let now = engine.now
+    _ = connections.with(token) { $0.note(table, now: now) }
+    if context.engine.modes.verbosity > 1 { context.host.log("<\(descriptor) new auto-negotiating client connection") }
+    watch(token, .readable)
+  }
+
+  private mutating func close(_ token: UInt64) {
+    let table = context.connections
+    let host = context.host
+    let isVerbose = context.engine.modes.verbosity > 1
+    _ = connections.with(token) { connection in
+      connection.registration = nil
+      if isVerbose { host.log("<\(connection.socket.descriptor) connection closed.") }
+      table.remove(connection.socket.descriptor)
+      connection.socket.close()
+    }
+    connections.remove(token)
+    table.clientLeft()
+  }
+
+  /// Closes what has waited too long for a command; unix clients and commands under way are left alone.
+  private mutating func closeIdle() {
+    let now = engine.now
+    let limit = UInt32(context.idleTimeoutSeconds)
+    for token in connections.tokens {
+      let isIdle = connections.with(token) { connection in
+        !connection.isUnix && connection.session.isIdle && connection.unsent == nil && !connection.hasBacklog
+          && now - connection.lastCommandSecond > limit
+      }
+      if isIdle == true {
+        counters.add(.idleKicks)
+        close(token)
+      }
+    }
+  }
+}
+
+extension Connection {
+  /// Writes the connection's line of `stats conns`.
+  @inline(never)
+  mutating func note(_ table: ConnectionTable, now: UInt32) {
+    lastCommandSecond = now
+    let name = unsent != nil ? "conn_mwrite" : session.stateName
+    table.note(socket.descriptor, state: ConnectionTable.stateCode(name), now: now)
+  }
+}
