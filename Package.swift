@@ -31,13 +31,15 @@ let package = Package(
     .systemLibrary(
       name: "CLibmemcached", path: "Tests/CLibmemcached", pkgConfig: "libmemcached", providers: [.apt(["libmemcached-dev"])]),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: testing),
-    .testTarget(name: "CacheCoreTests", dependencies: ["CacheCore", "TestSupport"], swiftSettings: testing),
+    .target(name: "InProcess", dependencies: ["CacheCore"], path: "Tests/InProcess", swiftSettings: testing),
+    .testTarget(
+      name: "CacheCoreTests", dependencies: ["CacheCore", "InProcess", "TestSupport"], swiftSettings: testing),
     .testTarget(name: "OptionsTests", dependencies: ["Options"], swiftSettings: testing),
     .testTarget(name: "ServerTests", dependencies: ["TestSupport", "swiftcached"], swiftSettings: testing),
     .testTarget(
       name: "LibmemcachedTests", dependencies: ["CLibmemcached", "TestSupport", "swiftcached"], swiftSettings: testing),
     .testTarget(
-      name: "ConformanceTests", dependencies: ["CacheCore", "TestSupport", "swiftcached"], swiftSettings: testing),
+      name: "ConformanceTests", dependencies: ["InProcess", "TestSupport", "swiftcached"], swiftSettings: testing),
     .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: testing),
   ]
 )

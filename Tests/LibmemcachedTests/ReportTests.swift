@@ -12,7 +12,7 @@ struct ReportTests {
 
   /// The oracle's cachedump leaves out what is not in the COLD queue; without its maintainer everything is. Ours lists
   /// all queues and needs no such help.
-  private static let arguments = ServerProcess.defaultProgram == .reference ? ["-o", "no_lru_maintainer"] : []
+  static let arguments = ServerProcess.defaultProgram == .reference ? ["-o", "no_lru_maintainer"] : []
 
   init() throws {
     server = try ServerProcess(arguments: ReportTests.arguments)

@@ -3,7 +3,7 @@
 extension Store {
   /// Every broken invariant in words; empty when all hold. No other thread may use the store meanwhile, and no
   /// reservation or hold may be alive unless its chunks are said in `reservedChunks`.
-  func brokenInvariants(reservedChunks: Int = 0) -> [String] {
+  public func brokenInvariants(reservedChunks: Int = 0) -> [String] {
     var broken: [String] = []
     var hashed: Set<UInt32> = []
     table.forEachItem { item in

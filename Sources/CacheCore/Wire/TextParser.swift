@@ -137,6 +137,10 @@ enum TextParser {
     // The last word of the line counts, the key itself included: `delete noreply` is silent.
     let noreply = input.equals(line.last(input), "noreply")
     guard isKey(key) else { return .refused(.badFormat, noreply: noreply) }
+    // An old delay and noreply may follow; libmemcached's own conformance test wants more than that refused.
+    _ = words.next(input)
+    _ = words.next(input)
+    if !words.next(input).isEmpty { return .refused(.unknownCommand, noreply: false) }
     return .delete(key: key, noreply: noreply)
   }
 
