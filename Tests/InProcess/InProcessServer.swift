@@ -5,7 +5,7 @@ import CacheCore
 import Foundation
 
 /// Answers the commands that ask about the process, with constants.
-public final class InProcessHost: Host, @unchecked Sendable {
+public final class InProcessHost: CacheCore.Host, @unchecked Sendable {
   public private(set) var shutdowns: [Bool] = []
   public private(set) var lines: [String] = []
   public init() {}
