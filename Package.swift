@@ -29,7 +29,8 @@ let package = Package(
     .executableTarget(name: "Bench", dependencies: ["Events"], swiftSettings: strict),
 
     .systemLibrary(
-      name: "CLibmemcached", path: "Tests/CLibmemcached", pkgConfig: "libmemcached", providers: [.apt(["libmemcached-dev"])]),
+      name: "CLibmemcached", path: "Tests/CLibmemcached", pkgConfig: "libmemcached",
+      providers: [.apt(["libmemcached-dev"])]),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: testing),
     .target(name: "InProcess", dependencies: ["CacheCore"], path: "Tests/InProcess", swiftSettings: testing),
     .testTarget(

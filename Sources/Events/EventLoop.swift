@@ -161,7 +161,8 @@ public struct Registration: ~Copyable {
     unsafe cell.deallocate()
   }
 
-  @unsafe private static func eventPointer(_ cell: UnsafeMutablePointer<Cell>) -> UnsafeMutablePointer<CLibevent.event> {
+  @unsafe private static func eventPointer(_ cell: UnsafeMutablePointer<Cell>) -> UnsafeMutablePointer<CLibevent.event>
+  {
     // Rule 4: the event is the cell's first field.
     unsafe UnsafeMutableRawPointer(cell).assumingMemoryBound(to: CLibevent.event.self)
   }

@@ -25,6 +25,8 @@ final class SocketPeer: TranscriptPeer {
     connections[connection] = Connection(client: try TextClient(port: port))
   }
 
+  func disconnect(_ connection: Int) { connections[connection] = nil }
+
   func send(_ bytes: [UInt8], on connection: Int) throws {
     var sent = 0
     while sent < bytes.count {

@@ -19,6 +19,7 @@ private final class ScriptedPeer: TranscriptPeer {
   }
 
   func connect(_ connection: Int) {}
+  func disconnect(_ connection: Int) {}
   func send(_ bytes: [UInt8], on connection: Int) {
     sent.append(bytes)
     if bytes == Array("version\r\n".utf8) {
@@ -73,6 +74,8 @@ private final class ScriptedPeer: TranscriptPeer {
 
   @Test func aClosedConnectionIsNotUsedAgain() {
     #expect(throws: TranscriptFailure.self) { try play("> a\n= closed\n> b", ScriptedPeer([], closesAtEnd: true)) }
+    #expect(throws: TranscriptFailure.self) { try play("> a\nclose\n> b", ScriptedPeer([])) }
+    #expect(throws: TranscriptFailure.self) { try play("close\n@2\n@1", ScriptedPeer([])) }
   }
 
   @Test func casPlaceholdersCompare() throws {

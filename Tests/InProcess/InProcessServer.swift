@@ -37,7 +37,9 @@ public final class InProcessServer {
     gatherThresholdByteCount: Int = 16 << 10
   ) {
     var configuration = configuration
-    if configuration.startedAtUnixSeconds == 0 { configuration.startedAtUnixSeconds = Int64(Date().timeIntervalSince1970) }
+    if configuration.startedAtUnixSeconds == 0 {
+      configuration.startedAtUnixSeconds = Int64(Date().timeIntervalSince1970)
+    }
     configuration.workerCount = 1
     store = Store.make(configuration)!
     let counters = CounterSet()

@@ -1,6 +1,6 @@
 // The format of Tests/Transcripts/*.txt (parser) and its player: what is sent to a cache server and, byte for byte, what
 // comes back. A transcript runs against anything that is a `TranscriptPeer`: a real process behind a socket (SocketPeer), or
-// the command layer in process (four functions to write). Every expected byte is compared, and at the end every connection
+// the command layer in process (five functions to write). Every expected byte is compared, and at the end every connection
 // must answer `version` with exactly its line, so no surplus byte stays unseen; nothing in the format matches "anything".
 // Neither a client nor a server: it knows `version` and `stats` (for the `stat` step), no more. Throws at the first
 // deviation. Tests/Transcripts/README.md explains the notation with an example.
@@ -47,6 +47,8 @@ public struct Transcript: Sendable {
     case stat(form: String, key: String, value: [Piece])
     /// `@2`: the following steps use another connection.
     case connection(Int)
+    /// `close`: the client closes the connection in use.
+    case hangUp
     /// `wait 2`: the clock advances by seconds.
     case wait(Int)
     /// `differs: reason`: the two servers answer differently, by `decision: ` of ours or because `1.6.18 ` is older than the
@@ -199,6 +201,7 @@ private struct TranscriptParser {
       default: throw failure("unknown state \(word)")
       }
     }
+    if line == "close" { return .hangUp }
     if let rest = line.rest(after: "@"), let number = Int(rest), number > 0 { return .connection(number) }
     if let rest = line.rest(after: "wait "), let seconds = Int(rest), seconds > 0 { return .wait(seconds) }
     if let rest = line.rest(after: "stat ") {
@@ -252,21 +255,27 @@ extension TranscriptParser {
   }
 
   private func repetition(_ input: inout ArraySlice<UInt8>, into plain: inout [UInt8]) throws {
-    // nil stands for the number of the repetition.
-    var body: [UInt8?] = []
+    // The number of the repetition stands between the parts.
+    var parts: [[UInt8]] = [[]]
     while let byte = input.popFirst(), byte != UInt8(ascii: "*") {
       switch byte {
-      case UInt8(ascii: "\\"): body.append(try escape(&input))
-      case UInt8(ascii: "#"): body.append(nil)
-      default: body.append(byte)
+      case UInt8(ascii: "\\"): parts[parts.count - 1].append(try escape(&input))
+      case UInt8(ascii: "#"): parts.append([])
+      default: parts[parts.count - 1].append(byte)
       }
     }
     let digits = String(decoding: input.prefix { $0 != UInt8(ascii: "}") }, as: UTF8.self)
     guard let count = Int(digits), count > 0 else { throw failure("a repetition is {text*count}") }
     input = input.dropFirst(digits.utf8.count + 1)
+    if parts.count == 1, parts[0].count == 1 {
+      plain += [UInt8](repeating: parts[0][0], count: count)
+      return
+    }
     for number in 1...count {
-      for byte in body {
-        if let byte { plain.append(byte) } else { plain += Array(String(number).utf8) }
+      plain += parts[0]
+      for part in parts.dropFirst() {
+        plain += Array(String(number).utf8)
+        plain += part
       }
     }
   }
@@ -292,6 +301,8 @@ extension String {
 /// What a transcript talks to. Connections are numbered from 1; the player connects each before its first use.
 public protocol TranscriptPeer {
   mutating func connect(_ connection: Int) throws
+  /// The client ends the connection, at whatever byte it is.
+  mutating func disconnect(_ connection: Int) throws
   /// Delivers all bytes. A peer that closed the connection meanwhile is no error here: `receive` tells.
   mutating func send(_ bytes: [UInt8], on connection: Int) throws
   /// Takes 1 to `limit` of the bytes the server sent, waiting for the first one as `patience` says.
@@ -367,6 +378,7 @@ public struct TranscriptPlayer<Peer: TranscriptPeer> {
     case .idle: try expectIdle()
     case .stat(let form, let key, let value): try expectStat(form: form, key: key, value: value)
     case .connection(let number): try switchTo(number)
+    case .hangUp: try hangUp()
     case .wait(let seconds): try peer.advanceClock(bySeconds: seconds)
     case .differs(let reason, let ours, let reference):
       score.differences.append("\(transcript.name).txt:\(step.line): \(reason)")
@@ -384,7 +396,14 @@ public struct TranscriptPlayer<Peer: TranscriptPeer> {
 extension TranscriptPlayer {
   private mutating func switchTo(_ number: Int) throws {
     connection = number
+    guard !closed.contains(number) else { throw failure("connection \(number) is closed") }
     if open.insert(number).inserted { try peer.connect(number) }
+  }
+
+  private mutating func hangUp() throws {
+    guard open.remove(connection) != nil else { throw failure("connection \(connection) is not open") }
+    closed.insert(connection)
+    try peer.disconnect(connection)
   }
 
   private mutating func send(_ bytes: [UInt8]) throws {
@@ -408,8 +427,9 @@ extension TranscriptPlayer {
       guard case .bytes(let bytes) = input else {
         throw failure("expected \(shown(expected)), got \(shown(got)) and then \(shown(input))")
       }
+      let matches = expected[got.count...].withUnsafeBytes { memcmp($0.baseAddress!, bytes, bytes.count) == 0 }
       got += bytes
-      guard expected.starts(with: got) else {
+      guard matches else {
         if case .bytes(let more) = try peer.receive(upTo: 200, on: connection, patience: .silence) { got += more }
         throw failure("expected \(shown(expected)), got \(shown(got))\(firstDifference(expected, got))")
       }
@@ -475,15 +495,17 @@ extension TranscriptPlayer {
   }
 
   private func substitute(_ pieces: [Transcript.Piece]) throws -> [UInt8] {
-    try pieces.flatMap { piece -> [UInt8] in
+    var result: [UInt8] = []
+    for piece in pieces {
       switch piece {
-      case .bytes(let bytes): return bytes
+      case .bytes(let bytes): result += bytes
       case .cas(let name):
         guard let value = casValues[name] else { throw failure("<cas:\(name)> is not bound yet") }
-        return value
+        result += value
       case .number, .text: throw failure("a placeholder without value cannot be sent")
       }
     }
+    return result
   }
 
   private mutating func match(_ got: [UInt8], _ pieces: [Transcript.Piece]) throws {

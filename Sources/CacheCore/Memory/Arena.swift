@@ -25,6 +25,8 @@ public enum ArenaBacking: Sendable {
 
 @safe
 struct Arena {
+  /// MADV_HUGEPAGE, which Glibc's module does not show.
+  private static let hugePageAdvice: Int32 = 14
   private let base: UnsafeMutableRawPointer
   let byteCount: Int
   /// References count units of this many bits: 8 bytes up to 32 GiB, more above.
@@ -40,7 +42,7 @@ struct Arena {
       unsafe mapping != MAP_FAILED
     else { return nil }
     if backing == .hugePages {
-      unsafe madvise(mapping, byteCount, 14 /* MADV_HUGEPAGE */)
+      unsafe madvise(mapping, byteCount, Arena.hugePageAdvice)
       unsafe memset(mapping, 0, byteCount)
     }
     unsafe base = mapping

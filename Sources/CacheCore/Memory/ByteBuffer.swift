@@ -53,7 +53,10 @@ public struct ByteBuffer: ~Copyable {
   public mutating func consume(_ count: Int) {
     precondition(count >= 0 && count <= self.count)
     start &+= count
-    if start == end { start = 0; end = 0 }
+    if start == end {
+      start = 0
+      end = 0
+    }
   }
 
   public mutating func removeAll() {

@@ -21,7 +21,9 @@ struct Item {
   @inline(__always)
   var hashNext: ItemRef {
     get { ItemRef(rawValue: unsafe pointer.load(fromByteOffset: ItemLayout.hashNext, as: UInt32.self)) }
-    nonmutating set { unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: ItemLayout.hashNext, as: UInt32.self) }
+    nonmutating set {
+      unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: ItemLayout.hashNext, as: UInt32.self)
+    }
   }
   @inline(__always)
   var next: ItemRef {
@@ -31,7 +33,9 @@ struct Item {
   @inline(__always)
   var previous: ItemRef {
     get { ItemRef(rawValue: unsafe pointer.load(fromByteOffset: ItemLayout.previous, as: UInt32.self)) }
-    nonmutating set { unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: ItemLayout.previous, as: UInt32.self) }
+    nonmutating set {
+      unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: ItemLayout.previous, as: UInt32.self)
+    }
   }
   /// Seconds of the store's clock at the last access, never before the last flush.
   @inline(__always)
@@ -48,7 +52,9 @@ struct Item {
   @inline(__always)
   private var sizeAndSegment: UInt32 {
     get { unsafe pointer.load(fromByteOffset: ItemLayout.sizeAndSegment, as: UInt32.self) }
-    nonmutating set { unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.sizeAndSegment, as: UInt32.self) }
+    nonmutating set {
+      unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.sizeAndSegment, as: UInt32.self)
+    }
   }
   @inline(__always)
   var valueByteCount: Int { Int(sizeAndSegment & ItemLayout.valueByteCountMask) }
@@ -76,7 +82,9 @@ struct Item {
   /// The CAS unique; 0 with -C.
   @inline(__always)
   var cas: UInt64 {
-    get { casByteCount == 0 ? 0 : unsafe pointer.loadUnaligned(fromByteOffset: ItemLayout.fixedByteCount, as: UInt64.self) }
+    get {
+      casByteCount == 0 ? 0 : unsafe pointer.loadUnaligned(fromByteOffset: ItemLayout.fixedByteCount, as: UInt64.self)
+    }
     nonmutating set {
       if casByteCount != 0 {
         unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.fixedByteCount, as: UInt64.self)
@@ -201,7 +209,8 @@ struct Item {
     unsafe pointer.storeBytes(of: UInt8(key.byteCount), toByteOffset: ItemLayout.keyByteCount, as: UInt8.self)
     cas = 0
     if clientFlags != 0 {
-      unsafe pointer.storeBytes(of: clientFlags, toByteOffset: ItemLayout.fixedByteCount &+ casByteCount, as: UInt32.self)
+      unsafe pointer.storeBytes(
+        of: clientFlags, toByteOffset: ItemLayout.fixedByteCount &+ casByteCount, as: UInt32.self)
     }
     if bits.contains(.chunked) {
       firstChunk = .none

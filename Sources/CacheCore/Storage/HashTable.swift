@@ -158,7 +158,8 @@ struct HashTable: Sendable {
 
   /// Every item of the table, for invariant checks on a quiet store.
   func forEachItem(_ body: (Item) -> Void) {
-    for power in buckets.firstPower...buckets.lastPower where power == self.power || (isGrowing && power == self.power + 1) {
+    for power in buckets.firstPower...buckets.lastPower
+    where power == self.power || (isGrowing && power == self.power + 1) {
       for bucket in 0..<(1 << power) {
         var ref = buckets[power, bucket]
         while !ref.isNone {

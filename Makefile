@@ -1,0 +1,104 @@
+# Everything one can do here. `make` alone lists it. CI calls only these targets; each installs what it needs.
+# Variables: ARGS (server arguments), PREFIX and DESTDIR (install), SEED and STEPS (sim), ROUNDS and CASES (bench).
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+SWIFT ?= swift
+PREFIX ?= /usr/local
+DESTDIR ?=
+ARGS ?=
+ROUNDS ?= 5
+CASES ?=
+RELEASE := $(SWIFT) build -c release --static-swift-stdlib
+BINARY := .build/release/swiftcached
+BENCH := .build/release/swiftcached-bench
+# As root a server wants to be told whom to become.
+ROOT_USER := $(if $(filter 0,$(shell id -u)),-u nobody,)
+
+BUILD_PACKAGES := libevent-dev pkg-config
+TEST_PACKAGES := libmemcached-dev libmemcached-tools memcached php-cli php-memcached
+BENCH_PACKAGES := memcached valgrind
+
+.PHONY: help build run test test-release check format asan tsan sim bench bench-quick bench-instructions \
+	install clean build-packages test-packages bench-packages
+
+help: ## This list.
+	@echo "make run      then, in another terminal:  telnet 127.0.0.1 11211"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+
+# $(call install_packages,NAMES): installs the Debian packages that are missing, as root or through sudo; otherwise says
+# what to run and stops.
+define install_packages
+	@missing=""; for name in $(1); do \
+	  dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$name"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then as=""; \
+	  elif sudo -n true 2>/dev/null; then as="sudo"; \
+	  else echo "Missing packages. Run this, then make again:"; \
+	    echo "  sudo apt-get update && sudo apt-get install -y$$missing"; exit 1; fi; \
+	  echo "installing$$missing"; \
+	  { $$as apt-get update && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+	    $$missing; } > /tmp/swiftcached-packages.log 2>&1 \
+	    || { tail -n 20 /tmp/swiftcached-packages.log; \
+	      echo "The packages could not be installed. Run: apt-get update && apt-get install -y$$missing"; exit 1; }; \
+	fi
+endef
+
+build-packages:
+	$(call install_packages,$(BUILD_PACKAGES))
+test-packages: build-packages
+	$(call install_packages,$(TEST_PACKAGES))
+bench-packages: build-packages
+	$(call install_packages,$(BENCH_PACKAGES))
+
+build: build-packages ## Build the release server, .build/release/swiftcached, with the Swift library linked in.
+	$(RELEASE) --product swiftcached
+
+run: build ## Serve on 127.0.0.1:11211 in the foreground; make run ARGS="-m 256 -vv".
+	exec $(BINARY) $(ROOT_USER) $(if $(findstring -l,$(ARGS)),,-l 127.0.0.1) $(ARGS)
+
+test: test-packages ## All tests: units, model, transcripts, real clients, the real server. Then the allocation counts.
+	$(SWIFT) test
+	$(MAKE) --no-print-directory test-release
+
+test-release: test-packages ## The tests that need an optimised build: allocations on the request path.
+	$(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build/release-tests --filter AllocationTests
+
+check: test-packages ## What every commit passes: formatting, everything builds without a warning, tidiness.
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build --filter TidyTests
+
+format: ## Rewrite all Swift files in the project's format.
+	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
+
+asan: test-packages ## The tests with the address sanitizer, against a server built with it too.
+	$(SWIFT) test --sanitize=address --scratch-path .build/asan
+
+tsan: test-packages ## The tests with the thread sanitizer, against a server built with it too.
+	$(SWIFT) test --sanitize=thread --scratch-path .build/tsan
+
+sim: test-packages ## Random commands against the model for longer: make sim SEED=7 STEPS=1000000.
+	SIM_SEED=$(SEED) SIM_STEPS=$(STEPS) $(SWIFT) test -c release -Xswiftc -enable-testing \
+	  --scratch-path .build/release-tests --filter ModelTests
+
+bench: build bench-packages ## Ours and Debian's memcached in turn on the same load: CPU, throughput, latency, ratios.
+	$(RELEASE) --product swiftcached-bench
+	$(BENCH) --rounds $(ROUNDS) $(if $(CASES),--cases $(CASES),)
+
+bench-quick: build bench-packages ## The same in a quarter of a minute; numbers to be taken lightly.
+	$(RELEASE) --product swiftcached-bench
+	$(BENCH) --quick
+
+bench-instructions: build bench-packages ## Instructions per request, counted by callgrind; repeatable.
+	$(RELEASE) --product swiftcached-bench
+	$(BENCH) --callgrind
+
+install: build ## Install swiftcached, and a memcached link beside it: make install PREFIX=/usr DESTDIR=/tmp/root.
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/swiftcached
+	ln -sf swiftcached $(DESTDIR)$(PREFIX)/bin/memcached
+
+clean: ## Remove everything that was built.
+	rm -rf .build
