@@ -92,10 +92,11 @@ final class Tally: Sendable {
     }
     guard let done else { return }
     let score = done.score
+    let byDecision = score.differences.filter { $0.contains(": decision: ") }
     var lines = [
       "conformance \(way.rawValue): \(done.played) transcripts, \(done.failed) failed, \(score.steps) steps, "
         + "\(score.sentByteCount) bytes sent, \(score.comparedByteCount) compared, "
-        + "\(score.differences.count) listed differences"
+        + "\(score.differences.count) listed differences, \(byDecision.count) of them by decision"
     ]
     if way == .reference { lines += score.differences.sorted().map { "  differs: \($0)" } }
     print(lines.joined(separator: "\n"))

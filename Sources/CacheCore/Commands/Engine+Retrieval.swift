@@ -63,9 +63,7 @@ extension Engine {
       return gather(item, retrieval, key, held)
     }
     noteHit(item, retrieval, key)
-    TextComposer.composeValueLine(item, withCAS: retrieval.withCAS, &reply)
-    reply.append(item.inlineValue)
-    reply.append("\r\n")
+    TextComposer.composeValue(item, withCAS: retrieval.withCAS, &reply)
     store.value.bump(item, now: now)
     return true
   }
@@ -81,7 +79,9 @@ extension Engine {
       return true
     }
     noteHit(item, retrieval, key)
-    TextComposer.composeValueLine(item, withCAS: retrieval.withCAS, &reply)
+    reply.compose(TextComposer.valueOverheadByteCount) {
+      TextComposer.composeValueLine(item, withCAS: retrieval.withCAS, &$0)
+    }
     reply.gather(item)
     reply.append("\r\n")
     store.value.bump(item, now: now)
@@ -90,7 +90,7 @@ extension Engine {
 
   /// Counts a hit, and moves the expiration time for gat. Under the item lock.
   @inline(__always)
-  private func noteHit(_ item: Item, _ retrieval: Retrieval, _ key: RawSpan) {
+  private mutating func noteHit(_ item: Item, _ retrieval: Retrieval, _ key: RawSpan) {
     let slabClass = store.value.slabs.slabClass(of: item.ref)
     if retrieval.touches {
       counters.add(.touchCommands)
@@ -106,7 +106,7 @@ extension Engine {
 
   /// gat counts as a touch only, as in the reference; a miss of either kind is of one of three sorts.
   @inline(never)
-  private func noteMiss(_ found: Lookup, _ retrieval: Retrieval, _ key: RawSpan) {
+  private mutating func noteMiss(_ found: Lookup, _ retrieval: Retrieval, _ key: RawSpan) {
     if retrieval.touches {
       counters.add(.touchCommands)
       counters.add(.touchMisses)
@@ -123,7 +123,7 @@ extension Engine {
   }
 
   @inline(never)
-  private func notePrefix(_ key: RawSpan, isHit: Bool) {
+  private mutating func notePrefix(_ key: RawSpan, isHit: Bool) {
     configuration.prefixes.noteGet(key.bytes(ByteRange(start: 0, end: key.byteCount)), isHit: isHit)
   }
 }

@@ -22,6 +22,7 @@ public struct EngineConfiguration: Sendable {
   }
 }
 
+/// Its methods are `mutating` even where they change nothing: then it is passed by address and not copied.
 public struct Engine: ~Copyable {
   public let store: Pinned<Store>
   public let counters: CounterSet

@@ -22,7 +22,7 @@ extension Engine {
     }
   }
 
-  private func delete(_ key: RawSpan) -> Response {
+  private mutating func delete(_ key: RawSpan) -> Response {
     if configuration.modes.countsPrefixes {
       configuration.prefixes.noteDelete(key.bytes(ByteRange(start: 0, end: key.byteCount)))
     }
@@ -37,7 +37,7 @@ extension Engine {
     return .deleted
   }
 
-  private func touch(_ key: RawSpan, exptime: Int64) -> Response {
+  private mutating func touch(_ key: RawSpan, exptime: Int64) -> Response {
     counters.add(.touchCommands)
     let hash = store.value.hash(key)
     let held = store.value.locks.lock(hash)
@@ -52,7 +52,7 @@ extension Engine {
     return .touched
   }
 
-  private func arithmetic(_ key: RawSpan, delta: UInt64, increments: Bool) -> Response {
+  private mutating func arithmetic(_ key: RawSpan, delta: UInt64, increments: Bool) -> Response {
     let hash = store.value.hash(key)
     let held = store.value.locks.lock(hash)
     guard let item = store.value.find(key, hash, now: now, held).item else {
@@ -71,7 +71,7 @@ extension Engine {
 
   /// In place and padded with spaces when it is no longer than what stands there and nobody is sending that; otherwise in
   /// a new item of the exact length, with flags and expiration time kept. False when there is no room for one.
-  private func storeNumber(
+  private mutating func storeNumber(
     _ value: UInt64, in item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld
   ) -> Bool {
     let digits = value.decimalDigitCount
@@ -100,7 +100,7 @@ extension Engine {
     return true
   }
 
-  private func flushAll(exptime: Int64) -> Response {
+  private mutating func flushAll(exptime: Int64) -> Response {
     counters.add(.flushCommands)
     guard configuration.permissions.flush else { return .refused(.flushNotAllowed) }
     let due = store.value.clockBase.exptime(exptime, now: now)
@@ -108,7 +108,7 @@ extension Engine {
     return .ok
   }
 
-  private func changeMemoryLimit(megabytes: Int) -> Response {
+  private mutating func changeMemoryLimit(megabytes: Int) -> Response {
     if megabytes < 8 { return .refused(.limitTooSmall) }
     if megabytes > 1_000_000_000 { return .refused(.limitNotMegabytes) }
     switch store.value.setMemoryLimit(bytes: megabytes << 20) {

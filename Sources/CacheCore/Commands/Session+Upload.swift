@@ -100,7 +100,7 @@ extension Session {
 extension Engine {
   /// Links the value under its key, or not, as its mode says, and counts.
   @inline(__always)
-  func commit(_ upload: consuming Upload) -> Response {
+  mutating func commit(_ upload: consuming Upload) -> Response {
     let mode = upload.mode
     if configuration.modes.countsPrefixes { notePrefix(ofSet: upload.reservation.item) }
     let expectedCAS = upload.expectedCAS
@@ -116,7 +116,7 @@ extension Engine {
     }
   }
 
-  private func noteCAS(_ outcome: StoreOutcome, _ slabClass: Int) {
+  private mutating func noteCAS(_ outcome: StoreOutcome, _ slabClass: Int) {
     switch outcome {
     case .stored: counters.add(.casHits, slabClass: slabClass)
     case .exists: counters.add(.casBadval, slabClass: slabClass)
@@ -125,13 +125,13 @@ extension Engine {
   }
 
   @inline(never)
-  private func notePrefix(ofSet item: Item) {
+  private mutating func notePrefix(ofSet item: Item) {
     let key = item.key
     configuration.prefixes.noteSet(key.bytes(ByteRange(start: 0, end: key.byteCount)))
   }
 
   /// Takes the key out of the cache without counting a delete.
-  func remove(_ key: RawSpan) {
+  mutating func remove(_ key: RawSpan) {
     let hash = store.value.hash(key)
     let held = store.value.locks.lock(hash)
     if let item = store.value.find(key, hash, now: now, held).item { store.value.unlink(item, hash, held) }

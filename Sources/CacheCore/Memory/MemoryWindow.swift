@@ -2,6 +2,32 @@
 // It carries its own bounds. It does not own or lock: its user says why the memory stays (rules 6 and 7 of Docs/memory.md).
 import Glibc
 
+/// memcpy, with the sizes of keys inlined: two words that may overlap copy 8 to 16 bytes, two vectors 16 to 32.
+///
+/// The caller vouches for both ranges, which do not overlap.
+@unsafe @inline(__always)
+func copyBytes(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) {
+  typealias Vector = SIMD16<UInt8>
+  if count > 32 {
+    unsafe memcpy(target, source, count)
+  } else if count >= 16 {
+    let tail = count &- 16
+    unsafe target.storeBytes(of: source.loadUnaligned(as: Vector.self), as: Vector.self)
+    unsafe target.storeBytes(
+      of: source.loadUnaligned(fromByteOffset: tail, as: Vector.self), toByteOffset: tail, as: Vector.self)
+  } else if count >= 8 {
+    let tail = count &- 8
+    let last = unsafe source.loadUnaligned(fromByteOffset: tail, as: UInt64.self)
+    unsafe target.storeBytes(of: source.loadUnaligned(as: UInt64.self), as: UInt64.self)
+    unsafe target.storeBytes(of: last, toByteOffset: tail, as: UInt64.self)
+  } else {
+    for offset in 0..<count {
+      unsafe target.storeBytes(
+        of: source.load(fromByteOffset: offset, as: UInt8.self), toByteOffset: offset, as: UInt8.self)
+    }
+  }
+}
+
 @safe
 public struct MemoryWindow {
   private let pointer: UnsafeMutableRawPointer
@@ -20,7 +46,7 @@ public struct MemoryWindow {
     precondition(source.byteCount <= count)
     // Rule 3: the size is checked above; source and window never overlap (one is a receive buffer or another item).
     unsafe source.withUnsafeBytes { bytes in
-      if let base = bytes.baseAddress { unsafe memcpy(pointer, base, bytes.count) }
+      if let base = bytes.baseAddress { unsafe copyBytes(from: base, to: pointer, count: bytes.count) }
     }
   }
 

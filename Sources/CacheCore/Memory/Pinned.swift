@@ -19,8 +19,8 @@ public struct Pinned<Value: ~Copyable> {
   @inlinable @inline(__always)
   public var value: Value {
     // Rule 1: initialised in init, and destroy() is the owner's last use.
-    @inline(__always) _read { yield unsafe pointer.pointee }
-    @inline(__always) nonmutating _modify { yield unsafe &pointer.pointee }
+    @inline(__always) unsafeAddress { unsafe UnsafePointer(pointer) }
+    @inline(__always) nonmutating unsafeMutableAddress { unsafe pointer }
   }
 
   /// Ends the value's life and gives its memory back. No copy of this `Pinned` may be used afterwards.

@@ -100,18 +100,19 @@ public struct ReplyBuffer: ~Copyable {
   }
 
   /// Appends `value` in decimal: 1 to 20 digits.
-  @inline(__always)
   mutating func append(decimal value: UInt64) {
-    precondition(capacity &- count >= 20)
-    if value < 10 {
-      // Rule 3: room for 20 digits is checked above.
-      unsafe base.storeBytes(of: UInt8(truncatingIfNeeded: value) &+ 0x30, toByteOffset: count, as: UInt8.self)
-      count &+= 1
-    } else if value < 10_000 {
-      appendFour(UInt32(truncatingIfNeeded: value))
-    } else {
-      appendLong(value)
-    }
+    compose(ReplyCursor.decimalRoom) { $0.append(decimal: value) }
+  }
+
+  /// Composes through a cursor that lives in registers; what it appended counts when `body` returns. The room must be
+  /// there for `byteCount` bytes and a few to spare, which the caller has asked `hasRoom` for; traps otherwise.
+  @inline(__always)
+  mutating func compose(_ byteCount: Int, _ body: (inout ReplyCursor) -> Void) {
+    precondition(capacity &- count >= byteCount)
+    // Rule 3: [count, count + byteCount) is room, checked above; the cursor stays inside it.
+    var cursor = unsafe ReplyCursor(base: base + count, limit: byteCount)
+    body(&cursor)
+    count &+= cursor.count
   }
 
   /// Appends as much of `bytes` from `offset` on as there is room for; returns how much that was.
@@ -120,30 +121,6 @@ public struct ReplyBuffer: ~Copyable {
     // Rule 3: the array's own bounds; the room is checked in append.
     unsafe bytes.withUnsafeBytes { unsafe append($0.bytes.extracting(offset..<(offset + taken))) }
     return taken
-  }
-
-  /// 10 to 9999: four digits at once, leading zeros shifted away.
-  @inline(__always)
-  private mutating func appendFour(_ value: UInt32) {
-    let high = (value &* 5243) &>> 19  // value / 100 below 10,000
-    let low = value &- high &* 100
-    let tensHigh = (high &* 103) &>> 10
-    let tensLow = (low &* 103) &>> 10
-    let digits =
-      (tensHigh | (high &- tensHigh &* 10) &<< 8 | tensLow &<< 16 | (low &- tensLow &* 10) &<< 24) &+ 0x3030_3030
-    let size = value < 100 ? 2 : value < 1000 ? 3 : 4
-    let shifted = digits &>> UInt32(truncatingIfNeeded: (4 &- size) &* 8)
-    // Rule 3: room for 20 digits was checked by the caller; four bytes are stored, `size` of them counted.
-    unsafe base.storeBytes(of: shifted, toByteOffset: count, as: UInt32.self)
-    count &+= size
-  }
-
-  @inline(never)
-  private mutating func appendLong(_ value: UInt64) {
-    let digits = value.decimalDigitCount
-    // Rule 3: room for 20 digits was checked by the caller.
-    unsafe MemoryWindow(pointer: base + count, count: digits).write(decimal: value, digits: digits)
-    count &+= digits
   }
 
   // Marks, to take back what a command composed before it failed.

@@ -5,22 +5,22 @@ extension Store {
   /// Makes everything stored so far invisible at once; memory returns as the dead are met. Items stored from now on,
   /// in the same second too, survive: their access time is never before the new bound.
   public func flush(now: UInt32) {
-    shared.store(1, UInt64(accessTime(now)) + 1)
-    shared.store(2, 0)
-    shared.store(3, UInt64(now))
+    flushBarrier.store(accessTime(now) + 1, ordering: .relaxed)
+    pendingFlush.store(0, ordering: .relaxed)
+    lastFlushSecond.store(now, ordering: .relaxed)
   }
 
   /// A flush to come, at `due` of the store's clock. A new one replaces a pending one.
-  func flushLater(due: UInt32) { shared.store(2, UInt64(due)) }
+  func flushLater(due: UInt32) { pendingFlush.store(due, ordering: .relaxed) }
 
   /// Once a second: carries out a flush that is due.
   public func tick(now: UInt32) {
-    let due = shared.load(2)
-    if due != 0, UInt64(now) >= due { flush(now: now) }
+    let due = pendingFlush.load(ordering: .relaxed)
+    if due != 0, now >= due { flush(now: now) }
   }
 
   /// Seconds of the store's clock at the last flush, for `oldest` of the settings.
-  public var lastFlush: UInt32 { UInt32(truncatingIfNeeded: shared.load(3)) }
+  public var lastFlush: UInt32 { lastFlushSecond.load(ordering: .relaxed) }
 
   /// Starts or continues doubling the hash table by at most `buckets` buckets. Returns whether there is more to do.
   public func growStep(buckets: Int) -> Bool {

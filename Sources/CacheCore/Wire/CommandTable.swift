@@ -33,22 +33,8 @@ enum TextVerb: UInt8, CaseIterable {
     }
   }
 
-  /// The verb that is exactly the bytes of `word`. The most frequent ones are told by their first four bytes.
-  @inline(__always)
+  /// The verb that is exactly the bytes of `word`. TextParser tells the most frequent ones before it asks here.
   static func find(_ input: RawSpan, _ word: ByteRange) -> TextVerb? {
-    if word.count == 3 {
-      // Reading a fourth byte is fine: the buffer has slack. It is masked away.
-      switch input.halfWord(at: word.start) & 0x00ff_ffff {
-      case 0x74_6567: return .get
-      case 0x74_6573: return .set
-      default: break
-      }
-    }
-    return search(input, word)
-  }
-
-  @inline(never)
-  private static func search(_ input: RawSpan, _ word: ByteRange) -> TextVerb? {
     allCases.first { input.equals(word, $0.wireName) }
   }
 }

@@ -45,10 +45,25 @@ enum TextComposer {
     }
   }
 
-  /// The line before a value: `VALUE <key> <flags> <bytes>[ <cas>]`.
+  /// A value copied into the reply: its line, `VALUE <key> <flags> <bytes>[ <cas>]`, the value, and the line's end.
   @inline(__always)
-  static func composeValueLine(_ item: Item, withCAS: Bool, _ reply: inout ReplyBuffer) {
-    reply.append("VALUE ")
+  static func composeValue(_ item: Item, withCAS: Bool, _ reply: inout ReplyBuffer) {
+    let value = item.inlineValue
+    reply.compose(valueOverheadByteCount &+ value.byteCount) { cursor in
+      composeValueLine(item, withCAS: withCAS, &cursor)
+      cursor.append(value)
+      cursor.append(word: lineEnd, size: 2)
+    }
+  }
+
+  /// "VALUE " and CRLF as little-endian words.
+  private static let valueWord: UInt64 = 0x2045_554c_4156
+  private static let lineEnd: UInt64 = 0x0a0d
+
+  /// The line before a value.
+  @inline(__always)
+  static func composeValueLine(_ item: Item, withCAS: Bool, _ reply: inout ReplyCursor) {
+    reply.append(word: valueWord, size: 6)
     reply.append(item.key)
     reply.append(UInt8(0x20))
     reply.append(decimal: UInt64(item.clientFlags))
@@ -58,6 +73,6 @@ enum TextComposer {
       reply.append(UInt8(0x20))
       reply.append(decimal: item.cas)
     }
-    reply.append("\r\n")
+    reply.append(word: lineEnd, size: 2)
   }
 }

@@ -10,20 +10,24 @@ enum TextParser {
   @inline(__always)
   static func parse(_ input: RawSpan, start: Int, end: Int, lineByteCount: Int) -> Request {
     if lineByteCount < 4 { return .refused(.badFormat, noreply: false) }
-    var words = Tokenizer(start: start, end: end)
-    // A leading space makes the verb empty, and so unknown.
-    let verbWord = input.byte(at: start) == 0x20 ? ByteRange(start: start, end: start) : words.next(input)
-    guard let verb = TextVerb.find(input, verbWord) else { return unknown(input, words) }
-    switch verb {
-    case .get: return retrieve(input, &words, withCAS: false)
-    case .gets: return retrieve(input, &words, withCAS: true)
-    case .set: return store(input, &words, .set)
-    default: return parseOther(input, &words, verb)
+    // "get " and "set ", the most frequent beginnings by far, are told by one comparison.
+    switch input.halfWord(at: start) {
+    case 0x2074_6567 where end &- start > 4:
+      var words = Tokenizer(start: start &+ 4, end: end)
+      return retrieve(input, &words, withCAS: false)
+    case 0x2074_6573 where end &- start > 4:
+      var words = Tokenizer(start: start &+ 4, end: end)
+      return store(input, &words, .set)
+    default: return parseAny(input, start: start, end: end)
     }
   }
 
   @inline(never)
-  private static func parseOther(_ input: RawSpan, _ words: inout Tokenizer, _ verb: TextVerb) -> Request {
+  private static func parseAny(_ input: RawSpan, start: Int, end: Int) -> Request {
+    var words = Tokenizer(start: start, end: end)
+    // A leading space makes the verb empty, and so unknown.
+    let verbWord = input.byte(at: start) == 0x20 ? ByteRange(start: start, end: start) : words.next(input)
+    guard let verb = TextVerb.find(input, verbWord) else { return unknown(input, words) }
     switch verb {
     case .get, .gets: return retrieve(input, &words, withCAS: verb == .gets)
     case .gat: return getAndTouch(input, &words, withCAS: false)
@@ -65,8 +69,7 @@ enum TextParser {
 
   @inline(__always)
   private static func retrieve(_ input: RawSpan, _ words: inout Tokenizer, withCAS: Bool) -> Request {
-    var first = words
-    if first.next(input).isEmpty { return .refused(.badFormat, noreply: false) }
+    guard words.hasNext(input) else { return .refused(.badFormat, noreply: false) }
     return .retrieve(Retrieval(withCAS: withCAS, touches: false), keys: words.rest)
   }
 

@@ -29,6 +29,13 @@ struct Tokenizer {
     return ByteRange(start: start, end: position)
   }
 
+  /// Whether another word follows.
+  @inline(__always)
+  mutating func hasNext(_ input: RawSpan) -> Bool {
+    while position < end, input.byte(at: position) == 0x20 { position &+= 1 }
+    return position < end
+  }
+
   /// What is left of the line.
   @inline(__always)
   var rest: ByteRange { ByteRange(start: position, end: end) }
