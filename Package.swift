@@ -40,7 +40,8 @@ let package = Package(
     .testTarget(
       name: "LibmemcachedTests", dependencies: ["CLibmemcached", "TestSupport", "swiftcached"], swiftSettings: testing),
     .testTarget(
-      name: "ConformanceTests", dependencies: ["InProcess", "TestSupport", "swiftcached"], swiftSettings: testing),
+      name: "ConformanceTests", dependencies: ["InProcess", "Options", "Server", "TestSupport", "swiftcached"],
+      swiftSettings: testing),
     .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: testing),
   ]
 )

@@ -44,6 +44,14 @@ static inline int csystem_fork(void) { return fork(); }
 /// Names a thread for ps and top; at most 15 bytes.
 static inline void csystem_name_thread(unsigned long thread, const char *name) { pthread_setname_np(thread, name); }
 
+/// An item's flags byte is written under the item's lock, but two of its bits never change and are read without it.
+static inline uint8_t csystem_load_relaxed_byte(const void *byte) {
+  return __atomic_load_n((const uint8_t *)byte, __ATOMIC_RELAXED);
+}
+static inline void csystem_store_relaxed_byte(void *byte, uint8_t value) {
+  __atomic_store_n((uint8_t *)byte, value, __ATOMIC_RELAXED);
+}
+
 /// Hash-table bucket words are read without the lock for prefetching only; these are the relaxed accesses.
 static inline uint32_t csystem_load_relaxed(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
 static inline void csystem_store_relaxed(uint32_t *word, uint32_t value) {

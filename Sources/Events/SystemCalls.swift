@@ -60,7 +60,7 @@ public enum SystemCalls {
 
   /// Whether one more descriptor can be had right now.
   public static var hasFreeDescriptor: Bool {
-    let descriptor = dup(2)
+    let descriptor = csystem_eventfd()
     guard descriptor >= 0 else { return false }
     close(descriptor)
     return true

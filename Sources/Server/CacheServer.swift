@@ -48,7 +48,14 @@ public struct CacheServer: ~Copyable {
   public static func start(_ settings: Settings) throws(StartFailure) -> CacheServer {
     guard let loop = EventLoop() else { throw StartFailure(message: "failed to create an event base", exitStatus: 1) }
     let clock = StoreClock()
-    guard let store = Store.make(storeConfiguration(settings, clock)) else {
+    var configuration = storeConfiguration(settings, clock)
+    var made = Store.make(configuration)
+    if made == nil {
+      // Some systems refuse address space that may never be used: then there is no room for a higher limit later.
+      configuration.reserveBytes = 0
+      made = Store.make(configuration)
+    }
+    guard let store = made else {
       throw StartFailure(
         message: "failed to reserve \(settings.memoryLimitBytes >> 20) megabytes of address space: lower -m",
         exitStatus: ExitStatus.systemError)
@@ -68,23 +75,10 @@ public struct CacheServer: ~Copyable {
   }
 
   private static func storeConfiguration(_ settings: Settings, _ clock: StoreClock) -> StoreConfiguration {
-    var configuration = StoreConfiguration()
-    configuration.memoryLimitBytes = min(settings.memoryLimitBytes, SystemCalls.physicalMemoryBytes * 4)
-    // Address space for cache_memlimit to grow into; it costs nothing until used.
-    configuration.reserveBytes = max(configuration.memoryLimitBytes, min(SystemCalls.physicalMemoryBytes, 16 << 30))
-    configuration.slabs.growthFactor = settings.growthFactor
-    configuration.slabs.minimumByteCount = settings.slabMinimumBytes
-    configuration.slabs.chunkMaxByteCount = settings.slabChunkMaxBytes
-    configuration.slabs.explicitSizes = settings.slabSizes
-    configuration.itemSizeMaxBytes = settings.itemSizeMaxBytes
-    configuration.casEnabled = settings.casEnabled
-    configuration.evictionsEnabled = settings.evictionsEnabled
-    configuration.hashPower = settings.hashPower
-    configuration.hashExpandEnabled = settings.hashExpandEnabled
-    configuration.workerCount = settings.threads
-    configuration.backing = settings.largePages ? .hugePages : .lazy
-    if settings.largePages { configuration.reserveBytes = configuration.memoryLimitBytes }
-    configuration.startedAtUnixSeconds = clock.startedAtUnixSeconds
+    let memory = SystemCalls.physicalMemoryBytes
+    var configuration = StoreConfiguration(
+      settings, startedAtUnixSeconds: clock.startedAtUnixSeconds, reserveBytes: min(memory, 16 << 30))
+    configuration.memoryLimitBytes = min(settings.memoryLimitBytes, memory * 4)
     return configuration
   }
 
@@ -93,10 +87,7 @@ public struct CacheServer: ~Copyable {
     var engine = EngineConfiguration(
       modes: modes, prefixes: PrefixCounts(delimiter: settings.prefixDelimiter),
       registry: CounterRegistry(sets: sets + [mainCounters]), versionText: Version.text)
-    engine.permissions.flush = settings.flushEnabled
-    engine.permissions.dump = settings.dumpEnabled
-    engine.permissions.shutdown = settings.shutdownCommandEnabled
-    engine.permissions.sizes = settings.trackSizes
+    engine.permissions = Permissions(settings)
     let context = WorkerContext(
       store: store, clock: clock, connections: connections, engine: engine, host: host,
       idleTimeoutSeconds: settings.idleTimeoutSeconds,
@@ -177,19 +168,12 @@ public struct CacheServer: ~Copyable {
     var acceptor = Acceptor(
       listeners, mailboxes: mailboxes, connections: connections, counters: mainCounters, settings: settings)
     var registrations = Slots<Registration>()
-    func watch(_ registration: consuming Registration?) throws(StartFailure) {
-      guard let made = registration else {
-        throw StartFailure(message: "failed to register an event", exitStatus: 1)
-      }
-      registrations.insert(made)
-    }
-    try watch(loop.registerTimer(everyMilliseconds: 1000, token: CacheServer.clockToken))
+    try watch(loop.registerTimer(everyMilliseconds: 1000, token: CacheServer.clockToken), &registrations)
     for signal in [Signal.interrupt, Signal.terminate, Signal.hangUp, Signal.graceful] {
-      try watch(loop.registerSignal(signal, token: CacheServer.signalToken | UInt64(signal)))
+      try watch(loop.registerSignal(signal, token: CacheServer.signalToken | UInt64(signal)), &registrations)
     }
-    for (index, listener) in listeners.enumerated() {
-      try watch(loop.register(listener.socket.descriptor, .readable, token: UInt64(index)))
-    }
+    var accepting = Slots<Registration>()
+    try watchListeners(&accepting)
     var retryTimer: Registration?
     var stopSignal: Int32?
     while stopSignal == nil {
@@ -198,7 +182,11 @@ public struct CacheServer: ~Copyable {
         let token = loop.readyEvent(index).token
         switch token {
         case CacheServer.clockToken: tick()
-        case CacheServer.retryToken: if acceptor.resumeIfPossible() { retryTimer = nil }
+        case CacheServer.retryToken:
+          if acceptor.resumeIfPossible() {
+            retryTimer = nil
+            try watchListeners(&accepting)
+          }
         case let token where token >= CacheServer.signalToken:
           let signal = Int32(token & 0xff)
           // Nothing to reload in this build: a hang-up changes nothing, and ends nothing either.
@@ -208,11 +196,28 @@ public struct CacheServer: ~Copyable {
         }
       }
       if acceptor.isPaused, retryTimer == nil {
+        // A listener that is not accepted from stays readable: watching it would spin.
+        accepting = Slots<Registration>()
         retryTimer = loop.registerTimer(everyMilliseconds: 10, token: CacheServer.retryToken)
       }
     }
     announce(stopSignal ?? 0)
     stop()
+  }
+
+  private func watch(
+    _ registration: consuming Registration?, _ registrations: inout Slots<Registration>
+  ) throws(StartFailure) {
+    guard let made = registration else {
+      throw StartFailure(message: "failed to register an event", exitStatus: 1)
+    }
+    registrations.insert(made)
+  }
+
+  private func watchListeners(_ registrations: inout Slots<Registration>) throws(StartFailure) {
+    for (index, listener) in listeners.enumerated() {
+      try watch(loop.register(listener.socket.descriptor, .readable, token: UInt64(index)), &registrations)
+    }
   }
 
   private func tick() {

@@ -8,8 +8,10 @@ struct Connection: ~Copyable {
   var session: Session
   /// Unconsumed input: part of a line, or a backlog that waits for its turn.
   var saved: ByteBuffer?
-  /// The saved input may hold whole requests: they go first, before anything is received.
+  /// Work is left that needs no further input: it goes first, before anything is received.
   var hasBacklog = false
+  /// The worker has it on its list for another turn; events are ignored until then.
+  var isPostponed = false
   /// Replies that the client has not taken yet. While there are any, nothing is read from it.
   var unsent: ReplyBuffer?
   var registration: Registration?
@@ -40,11 +42,8 @@ extension Connection {
   @inline(__always)
   mutating func readable(_ engine: inout Engine, _ buffer: inout ByteBuffer) -> ConnectionFate {
     var flushes = 0
+    if hasBacklog, let fate = processBacklog(&engine, &flushes) { return fate }
     if saved != nil { restore(&buffer) }
-    if hasBacklog {
-      hasBacklog = false
-      if let fate = process(&engine, &buffer, &flushes) { return fate }
-    }
     for _ in 0..<Connection.receivesPerEvent {
       let (transfer, isFull) = receive(&engine, &buffer)
       switch transfer {
@@ -52,13 +51,27 @@ extension Connection {
       case .closed: return .close
       case .bytes(let count): engine.counters.add(.bytesRead, UInt64(count))
       }
-      if let fate = process(&engine, &buffer, &flushes) { return fate }
+      if let fate = process(&engine, &buffer, &flushes) {
+        hasBacklog = true
+        save(&buffer)
+        return fate
+      }
       // A short read has taken all there was.
       guard isFull else { return finish(&buffer) }
       buffer.compact()
     }
     // The sender is faster than its share: the event comes again at once.
     return finish(&buffer)
+  }
+
+  /// Works on what is saved, where it lies. nil when only input is missing now.
+  @inline(never)
+  private mutating func processBacklog(_ engine: inout Engine, _ flushes: inout Int) -> ConnectionFate? {
+    var backlog = saved.take() ?? ByteBuffer(capacity: 0)
+    let fate = process(&engine, &backlog, &flushes)
+    hasBacklog = fate != nil
+    if backlog.count > 0 { saved = consume backlog }
+    return fate
   }
 
   /// Receives into the value being uploaded, if it is large, and into the buffer. `isFull` when there may be more.
@@ -85,30 +98,30 @@ extension Connection {
     return (transfer, transfer == .bytes(room))
   }
 
-  /// Works on the buffer until it wants input. A fate other than nil ends the event.
+  /// Works on the buffer until it wants input. A fate other than nil ends the turn; the rest of the buffer is a backlog.
   @inline(__always)
   private mutating func process(
     _ engine: inout Engine, _ buffer: inout ByteBuffer, _ flushes: inout Int
   ) -> ConnectionFate? {
     while true {
       let step = session.process(&engine, &buffer)
-      if !engine.reply.isEmpty {
-        if let fate = flush(&engine, &buffer) { return step == .close && fate != .awaitRoom ? .close : fate }
-      }
+      if !engine.reply.isEmpty, let fate = flush(&engine) { return fate }
       switch step {
       case .awaitInput: return nil
       case .close: return .close
-      case .yield: return postpone(&engine, &buffer)
+      case .yield: break
       case .flushReply:
         flushes &+= 1
-        if flushes >= Connection.flushesPerEvent { return postpone(&engine, &buffer) }
+        if flushes < Connection.flushesPerEvent { continue }
       }
+      engine.counters.add(.connectionYields)
+      return .yield
     }
   }
 
   /// Sends the reply. nil when all of it went.
   @inline(__always)
-  private mutating func flush(_ engine: inout Engine, _ buffer: inout ByteBuffer) -> ConnectionFate? {
+  private mutating func flush(_ engine: inout Engine) -> ConnectionFate? {
     let before = engine.reply.unsentByteCount
     let transfer = socket.send(&engine.reply)
     engine.counters.add(.bytesWritten, UInt64(before &- engine.reply.unsentByteCount))
@@ -119,27 +132,19 @@ extension Connection {
       return .close
     case .wouldBlock:
       unsent = engine.reply.takeUnsent()
-      save(&buffer, isBacklog: true)
       return .awaitRoom
     }
-  }
-
-  private mutating func postpone(_ engine: inout Engine, _ buffer: inout ByteBuffer) -> ConnectionFate {
-    engine.counters.add(.connectionYields)
-    save(&buffer, isBacklog: true)
-    return .yield
   }
 
   /// The event is over; what is left of a line waits in a buffer of its own.
   @inline(__always)
   private mutating func finish(_ buffer: inout ByteBuffer) -> ConnectionFate {
-    if buffer.count > 0 { save(&buffer, isBacklog: false) }
+    if buffer.count > 0 { save(&buffer) }
     return .keep
   }
 
   @inline(never)
-  private mutating func save(_ buffer: inout ByteBuffer, isBacklog: Bool) {
-    hasBacklog = isBacklog
+  private mutating func save(_ buffer: inout ByteBuffer) {
     saved = buffer.count > 0 ? ByteBuffer(copyingRestOf: buffer) : nil
     buffer.removeAll()
   }
@@ -150,8 +155,9 @@ extension Connection {
     buffer.refill(from: rest)
   }
 
-  /// The socket has room again: what was left unsent goes first, then the backlog.
-  mutating func writable(_ engine: inout Engine, _ buffer: inout ByteBuffer) -> ConnectionFate {
+  /// The socket has room again: what was left unsent goes first, then the backlog. A session that was told to close does
+  /// so when its last reply is gone.
+  mutating func writable(_ engine: inout Engine) -> ConnectionFate {
     guard var rest = unsent.take() else { return .keep }
     let before = rest.unsentByteCount
     let transfer = socket.send(&rest)
@@ -164,10 +170,6 @@ extension Connection {
     case .bytes: break
     }
     var flushes = 0
-    if saved != nil { restore(&buffer) }
-    hasBacklog = false
-    if let fate = process(&engine, &buffer, &flushes) { return fate }
-    _ = finish(&buffer)
-    return .awaitInput
+    return processBacklog(&engine, &flushes) ?? .awaitInput
   }
 }

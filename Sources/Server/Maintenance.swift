@@ -9,12 +9,14 @@ final class Maintenance: Sendable {
   private let clock: StoreClock
   private let isStopping = Atomic<Bool>(false)
   private let crawls: Bool
-  private let sleepMilliseconds = 50
+  private let sleepMilliseconds = 100
+  /// Between two walks through all classes.
+  private static let restBetweenCrawlsSeconds: UInt32 = 10
   /// Buckets moved under one hold of a stripe's lock: a request waits for at most this many.
   private static let bucketsPerStep = 64
   private static let stepsPerRound = 2048
   private static let itemsPerStep = 256
-  private static let crawlStepsPerRound = 4
+  private static let crawlStepsPerRound = 32
 
   init(store: Pinned<Store>, clock: StoreClock, crawls: Bool) {
     self.store = store
@@ -26,25 +28,28 @@ final class Maintenance: Sendable {
 
   func run() {
     var slabClass = 1
+    var nextCrawlSecond: UInt32 = 0
     while !isStopping.load(ordering: .relaxed) {
       var steps = 0
       while steps < Maintenance.stepsPerRound, store.value.growStep(buckets: Maintenance.bucketsPerStep) { steps += 1 }
-      if crawls { crawl(&slabClass) }
+      if crawls, clock.now >= nextCrawlSecond, crawl(&slabClass) {
+        nextCrawlSecond = clock.now + Maintenance.restBetweenCrawlsSeconds
+      }
       if steps == 0 { SystemCalls.sleep(milliseconds: sleepMilliseconds) }
     }
   }
 
-  /// A few steps through the classes in turn; the whole cache is seen once in a while, without haste.
-  private func crawl(_ slabClass: inout Int) {
-    var steps = 0
-    var classes = 0
-    while steps < Maintenance.crawlStepsPerRound, classes < store.value.slabClassCount {
-      if store.value.crawlStep(slabClass: slabClass, items: Maintenance.itemsPerStep, now: clock.now) {
-        steps += 1
-      } else {
-        slabClass = slabClass + 1 < store.value.slabClassCount ? slabClass + 1 : 1
-        classes += 1
+  /// A few steps from `slabClass` on. Returns true when the last class is done, and begins with the first again.
+  private func crawl(_ slabClass: inout Int) -> Bool {
+    for _ in 0..<Maintenance.crawlStepsPerRound {
+      while !store.value.crawlStep(slabClass: slabClass, items: Maintenance.itemsPerStep, now: clock.now) {
+        slabClass += 1
+        if slabClass == store.value.slabClassCount {
+          slabClass = 1
+          return true
+        }
       }
     }
+    return false
   }
 }

@@ -94,6 +94,9 @@ struct Worker: ~Copyable {
       if !postponed.isEmpty { runPostponed() }
     }
     for token in connections.tokens { close(token) }
+    // Registrations go before the loop they are in.
+    mailboxRegistration = nil
+    idleTimer = nil
   }
 
   @inline(__always)
@@ -109,12 +112,12 @@ struct Worker: ~Copyable {
   private mutating func handle(_ token: UInt64, isWritable: Bool) {
     let now = engine.now
     let table = context.connections
-    let fate = connections.with(token) { connection in
+    let fate = connections.with(token) { connection -> ConnectionFate in
       if connection.lastCommandSecond != now || isWritable || !connection.session.isIdle {
         connection.note(table, now: now)
       }
-      return isWritable
-        ? connection.writable(&engine, &buffer) : connection.readable(&engine, &buffer)
+      if connection.isPostponed { return .keep }
+      return isWritable ? connection.writable(&engine) : connection.readable(&engine, &buffer)
     }
     buffer.removeAll()
     switch fate {
@@ -127,7 +130,7 @@ struct Worker: ~Copyable {
   private mutating func settle(_ token: UInt64, _ fate: ConnectionFate) {
     switch fate {
     case .keep: break
-    case .yield: postponed.append(token)
+    case .yield: postpone(token)
     case .awaitRoom: watch(token, .writable)
     case .awaitInput: watch(token, .readable)
     case .close: close(token)
@@ -145,12 +148,17 @@ struct Worker: ~Copyable {
     if isWatched == false { close(token) }
   }
 
+  private mutating func postpone(_ token: UInt64) {
+    _ = connections.with(token) { $0.isPostponed = true }
+    postponed.append(token)
+  }
+
+  /// One more turn for each that had more to do when its last one ended.
   private mutating func runPostponed() {
     let tokens = postponed
     postponed.removeAll(keepingCapacity: true)
     for token in tokens {
-      // A connection that still waits for room goes on when it has some.
-      if connections.with(token, { $0.unsent != nil }) == true { continue }
+      _ = connections.with(token) { $0.isPostponed = false }
       handle(token, isWritable: false)
       restoreInterest(token)
     }

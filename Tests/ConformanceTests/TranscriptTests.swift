@@ -22,6 +22,10 @@ enum TranscriptFolder {
 
   /// Transcripts of less than 2 KB of input, the ones that are also sent byte by byte.
   static let shortNames = names.filter { name in (try? transcript(name)).map { $0.sentByteCount < 2048 } ?? true }
+
+  /// Those that are not about a process or its sockets.
+  static let inProcessNames = names.filter { name in (try? transcript(name)).map { !$0.needsSocket } ?? true }
+  static let inProcessShortNames = inProcessNames.filter { shortNames.contains($0) }
 }
 
 /// The way the tests play: which server, and in how large pieces.
@@ -29,6 +33,20 @@ enum Way: String, CaseIterable {
   case reference = "against Debian's memcached"
   case ours = "against ours"
   case oursByByte = "against ours, byte by byte"
+  case inProcess = "in process"
+  case inProcessByByte = "in process, byte by byte"
+}
+
+extension Way {
+  /// The transcripts that are played this way.
+  var names: [String] {
+    switch self {
+    case .reference, .ours: TranscriptFolder.names
+    case .oursByByte: TranscriptFolder.shortNames
+    case .inProcess: TranscriptFolder.inProcessNames
+    case .inProcessByByte: TranscriptFolder.inProcessShortNames
+    }
+  }
 }
 
 @Suite struct TranscriptTests {
@@ -51,20 +69,39 @@ enum Way: String, CaseIterable {
   @Test(arguments: TranscriptFolder.shortNames)
   func oursByByte(_ name: String) throws { try play(name, .oursByByte) }
 
+  @Test(arguments: TranscriptFolder.inProcessNames)
+  func inProcess(_ name: String) throws { try play(name, .inProcess) }
+
+  @Test(arguments: TranscriptFolder.inProcessShortNames)
+  func inProcessByByte(_ name: String) throws { try play(name, .inProcessByByte) }
+
   @Test func folderIsNotEmpty() { #expect(TranscriptFolder.names.count >= 50) }
 
   private func play(_ name: String, _ way: Way) throws {
-    let all = way == .oursByByte ? TranscriptFolder.shortNames : TranscriptFolder.names
     let result = Result {
       let transcript = try TranscriptFolder.transcript(name)
-      let server = try ServerProcess(way == .reference ? .reference : .ours, arguments: transcript.options)
-      defer { server.stop(SIGKILL) }
-      let peer = SocketPeer(port: server.port, pieceByteCount: way == .oursByByte ? 1 : .max)
-      var player = TranscriptPlayer(transcript, side: way == .reference ? .reference : .ours, peer: peer)
-      return try player.play()
+      switch way {
+      case .reference, .ours, .oursByByte: return try playOverSocket(transcript, way)
+      case .inProcess: return try playInProcess(transcript, pieceByteCount: 32 << 10)
+      case .inProcessByByte: return try playInProcess(transcript, pieceByteCount: 1)
+      }
     }
-    Tally.shared.add(try? result.get(), way, of: all.count)
+    Tally.shared.add(try? result.get(), way, of: way.names.count)
     _ = try result.get()
+  }
+
+  private func playOverSocket(_ transcript: Transcript, _ way: Way) throws -> TranscriptScore {
+    let server = try ServerProcess(way == .reference ? .reference : .ours, arguments: transcript.options)
+    defer { server.stop(SIGKILL) }
+    let peer = SocketPeer(port: server.port, pieceByteCount: way == .oursByByte ? 1 : .max)
+    var player = TranscriptPlayer(transcript, side: way == .reference ? .reference : .ours, peer: peer)
+    return try player.play()
+  }
+
+  private func playInProcess(_ transcript: Transcript, pieceByteCount: Int) throws -> TranscriptScore {
+    let peer = InProcessPeer(options: transcript.options, pieceByteCount: pieceByteCount)
+    var player = TranscriptPlayer(transcript, side: .ours, peer: peer)
+    return try player.play()
   }
 }
 

@@ -8,9 +8,14 @@ import Foundation
 public final class InProcessHost: CacheCore.Host, @unchecked Sendable {
   public private(set) var shutdowns: [Bool] = []
   public private(set) var lines: [String] = []
-  public init() {}
+  private let settingsRows: @Sendable (Modes) -> [(name: String, value: String)]
+  private let modes: Modes
+  init(modes: Modes, settingsRows: @escaping @Sendable (Modes) -> [(name: String, value: String)]) {
+    self.modes = modes
+    self.settingsRows = settingsRows
+  }
   public func facts() -> HostFacts { HostFacts() }
-  public func settings() -> [(name: String, value: String)] { [("maxbytes", "67108864")] }
+  public func settings() -> [(name: String, value: String)] { settingsRows(modes) }
   public func connections() -> [ConnectionFacts] { [] }
   public func shutdown(graceful: Bool) { shutdowns.append(graceful) }
   public func log(_ line: String) { lines.append(line) }
@@ -25,7 +30,7 @@ public final class InProcessServer {
   }
 
   public let store: Pinned<Store>
-  public let host = InProcessHost()
+  public let host: InProcessHost
   private var engine: Engine
   private var clients: [Int: Client] = [:]
   /// Seconds of the store's clock; tests add to it.
@@ -34,7 +39,8 @@ public final class InProcessServer {
   public init(
     _ configuration: StoreConfiguration = StoreConfiguration(), permissions: Permissions = Permissions(),
     delimiter: UInt8 = 0x3a, countsPrefixes: Bool = false, replyByteCount: Int = 64 << 10,
-    gatherThresholdByteCount: Int = 16 << 10
+    gatherThresholdByteCount: Int = 16 << 10,
+    settingsRows: @escaping @Sendable (Modes) -> [(name: String, value: String)] = { _ in [] }
   ) {
     var configuration = configuration
     if configuration.startedAtUnixSeconds == 0 {
@@ -43,8 +49,10 @@ public final class InProcessServer {
     configuration.workerCount = 1
     store = Store.make(configuration)!
     let counters = CounterSet()
+    let modes = Modes(verbosity: 0, countsPrefixes: countsPrefixes)
+    host = InProcessHost(modes: modes, settingsRows: settingsRows)
     var engineConfiguration = EngineConfiguration(
-      modes: Modes(verbosity: 0, countsPrefixes: countsPrefixes), prefixes: PrefixCounts(delimiter: delimiter),
+      modes: modes, prefixes: PrefixCounts(delimiter: delimiter),
       registry: CounterRegistry(sets: [counters]), versionText: "1.6.45 in-process")
     engineConfiguration.permissions = permissions
     engineConfiguration.replyByteCount = replyByteCount

@@ -1,4 +1,5 @@
 // Counters as libmemcached sees them: increment and decrement in the text protocol, on numbers and on everything else.
+// Each case looks at the number that came back and at the value that is stored afterwards.
 // Not here: counters under contention (ConcurrencyTests) and the binary protocol's initial value.
 import CLibmemcached
 import Foundation
@@ -11,6 +12,7 @@ struct ArithmeticTests {
   let client: LibmemcachedClient
 
   init() throws {
+    try requireAnAnsweringServer()
     server = try ServerProcess()
     client = LibmemcachedClient(port: server.port)
   }

@@ -12,6 +12,7 @@ struct ConcurrencyTests {
   let client: LibmemcachedClient
 
   init() throws {
+    try requireAnAnsweringServer()
     server = try ServerProcess()
     client = LibmemcachedClient(port: server.port, [.supportCas: 1])
   }

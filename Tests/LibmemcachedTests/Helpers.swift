@@ -11,6 +11,19 @@ enum BinaryProtocol {
   static let isServed = ServerProcess.defaultProgram == .reference
 }
 
+/// Fails the calling test at once when the server under test accepts connections but says nothing; asked once per run,
+/// so that a hanging server costs five seconds and not the clients' patience in every test.
+func requireAnAnsweringServer() throws {
+  try #require(serverAnswers, "the server does not answer `version`")
+}
+
+private let serverAnswers: Bool = {
+  guard let server = try? ServerProcess(), let client = try? TextClient(port: server.port, timeoutSeconds: 5) else {
+    return false
+  }
+  return (try? client.command("version"))?.hasPrefix("VERSION ") ?? false
+}()
+
 /// Runs `body` with 0..<count on as many threads of the operating system at once, and gives their results in order.
 func onThreads<Result: Sendable>(_ count: Int, _ body: @escaping @Sendable (Int) -> Result) -> [Result] {
   let results = SharedList<Result>(count)

@@ -33,6 +33,7 @@ extension memcached_behavior_t {
   static var binaryProtocol: Self { MEMCACHED_BEHAVIOR_BINARY_PROTOCOL }
   static var noReply: Self { MEMCACHED_BEHAVIOR_NOREPLY }
   static var retryTimeout: Self { MEMCACHED_BEHAVIOR_RETRY_TIMEOUT }
+  static var serverTimeoutLimit: Self { MEMCACHED_BEHAVIOR_SERVER_TIMEOUT_LIMIT }
   static var deadTimeout: Self { MEMCACHED_BEHAVIOR_DEAD_TIMEOUT }
   static var serverFailureLimit: Self { MEMCACHED_BEHAVIOR_SERVER_FAILURE_LIMIT }
   static var removeFailedServers: Self { MEMCACHED_BEHAVIOR_REMOVE_FAILED_SERVERS }

@@ -12,6 +12,7 @@ struct ModesTests {
   let plain: LibmemcachedClient
 
   init() throws {
+    try requireAnAnsweringServer()
     server = try ServerProcess()
     plain = LibmemcachedClient(port: server.port)
   }

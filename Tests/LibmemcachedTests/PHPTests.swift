@@ -11,6 +11,8 @@ struct PHPTests {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("../clients/php/users.php").standardizedFileURL.path
 
+  init() throws { try requireAnAnsweringServer() }
+
   private func run(_ arguments: [String]) throws -> ExternalProgram.Ended {
     let php = try ExternalProgram("php", package: "php-cli php-memcached")
     return try php.run([PHPTests.script] + arguments, seconds: 45)

@@ -11,6 +11,8 @@ import Testing
 struct PoolTests {
   let keys = (0..<3000).map { "pool-key-\($0)" }
 
+  init() throws { try requireAnAnsweringServer() }
+
   private func value(of key: String, _ generation: Int = 0) -> String { "\(key) generation \(generation)" }
 
   @Test func keysSpreadOverThreeServers() throws {

@@ -1,5 +1,6 @@
 // What libmemcached can ask a server about itself: version, statistics in their sections, and the list of keys.
 // Checked is what monitoring built on libmemcached reads; the full list of names is in ServerTests.
+// Counters are exact, because every case has a server of its own and is its only client.
 import CLibmemcached
 import Foundation
 import TestSupport
@@ -15,6 +16,7 @@ struct ReportTests {
   static let arguments = ServerProcess.defaultProgram == .reference ? ["-o", "no_lru_maintainer"] : []
 
   init() throws {
+    try requireAnAnsweringServer()
     server = try ServerProcess(arguments: ReportTests.arguments)
     client = LibmemcachedClient(port: server.port)
   }

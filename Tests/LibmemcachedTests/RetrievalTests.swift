@@ -13,6 +13,7 @@ struct RetrievalTests {
   let keys = (0..<1000).map { "key-\($0)" }
 
   init() throws {
+    try requireAnAnsweringServer()
     server = try ServerProcess()
     client = LibmemcachedClient(port: server.port)
   }

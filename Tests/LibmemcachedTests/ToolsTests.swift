@@ -9,7 +9,10 @@ import Testing
 struct ToolsTests {
   let server: ServerProcess
 
-  init() throws { server = try ServerProcess() }
+  init() throws {
+    try requireAnAnsweringServer()
+    server = try ServerProcess()
+  }
 
   private func tool(
     _ name: String, _ arguments: [String], in folder: ScratchFolder? = nil

@@ -58,17 +58,15 @@ extension Engine {
       return true
     }
     let valueByteCount = item.valueByteCount
-    guard reply.hasRoom(TextComposer.valueOverheadByteCount &+ valueByteCount), valueByteCount <= gatherThreshold else {
-      if valueByteCount <= gatherThreshold { return false }
-      return gather(item, retrieval, key, held)
-    }
+    if valueByteCount > gatherThreshold || item.flags.contains(.chunked) { return gather(item, retrieval, key, held) }
+    guard reply.hasRoom(TextComposer.valueOverheadByteCount &+ valueByteCount) else { return false }
     noteHit(item, retrieval, key)
     TextComposer.composeValue(item, withCAS: retrieval.withCAS, &reply)
     store.value.bump(item, now: now)
     return true
   }
 
-  /// A large value: the line is composed, the value itself is sent from where it lies.
+  /// A large or chunked value: the line is composed, the value itself is sent from where it lies.
   @inline(never)
   private mutating func gather(
     _ item: Item, _ retrieval: Retrieval, _ key: RawSpan, _ held: borrowing ItemLockHeld

@@ -15,10 +15,10 @@ extension Engine {
       configuration.modes.verbosity = Int(min(level, 2))
       return .ok
     case .memoryLimit(let megabytes, _): return changeMemoryLimit(megabytes: Int(megabytes))
-    case .shutdown(let graceful): return shutDown(graceful: graceful)
-    case .version: return .version
+    case .shutdown(let mode, _): return shutDown(mode)
     case .refused(let refusal, _, _): return .refused(refusal)
-    case .retrieve, .store, .stats, .quit, .foreignProtocol: preconditionFailure("the session handles these itself")
+    case .retrieve, .store, .stats, .version, .quit, .foreignProtocol:
+      preconditionFailure("the session handles these itself")
     }
   }
 
@@ -84,19 +84,19 @@ extension Engine {
       item.cas = cas
       return true
     }
-    // The hold keeps an eviction for the new chunk from taking this item.
+    // The hold keeps an eviction for the new chunk from taking this item; it ends before the item is replaced and freed.
     guard store.value.hold(item) else { return false }
-    defer { item.holds -= 1 }
-    guard
-      var reservation = try? Store.reserve(
-        store, key: item.key, clientFlags: item.clientFlags, exptime: item.exptime, valueByteCount: digits,
-        now: now, heldStripe: held.stripe)
-    else { return false }
+    let room = try? Store.reserve(
+      store, key: item.key, clientFlags: item.clientFlags, exptime: item.exptime, valueByteCount: digits, now: now,
+      heldStripe: held.stripe)
+    item.holds -= 1
+    guard var reservation = room else { return false }
     reservation.window().write(decimal: value, digits: digits)
     reservation.advance(digits)
     reservation.item.cas = cas
-    store.value.replace(item, by: reservation.item, hash, now: now, held)
+    store.value.replace(item, by: reservation.item, hash, isDerived: true, now: now, held)
     _ = reservation.keep()
+    counters.add(.totalItems)
     return true
   }
 
@@ -117,10 +117,11 @@ extension Engine {
     }
   }
 
-  private mutating func shutDown(graceful: Bool) -> Response {
+  private mutating func shutDown(_ mode: ShutdownMode) -> Response {
     guard configuration.permissions.shutdown else { return .refused(.shutdownNotEnabled) }
+    guard mode != .invalid else { return .refused(.invalidShutdownMode) }
     closesConnection = true
-    host.shutdown(graceful: graceful)
+    host.shutdown(graceful: mode == .graceful)
     return .ok
   }
 }

@@ -54,6 +54,8 @@ extension Session {
     position &+= 2
     let noreply = upload.noreply
     guard isTerminated else {
+      // It had its memory: that is what cmd_set counts.
+      engine.counters.add(.setCommands, slabClass: engine.store.value.slabs.slabClass(of: upload.reservation.ref))
       compose(&engine, .refused(.badDataChunk), noreply: noreply)
       return
     }

@@ -153,7 +153,7 @@ public struct Session: ~Copyable {
     case .badKey:
       // The values found before the bad key are taken back: a refused command answers its error and nothing else.
       engine.reply.rewind(to: mark)
-      TextComposer.compose(.refused(.badFormat), versionLine: engine.versionLine, &engine.reply)
+      TextComposer.compose(.refused(.badFormat), &engine.reply)
     }
   }
 
@@ -161,7 +161,9 @@ public struct Session: ~Copyable {
   private mutating func answer(_ engine: inout Engine, _ request: Request, _ input: RawSpan) {
     switch request {
     case .stats(let words):
-      state = .reporting(Report(bytes: engine.statsReport(input, words)))
+      state = .reporting(Report(bytes: engine.statsReport(input, words, descriptor: descriptor)))
+    case .version:
+      engine.reply.append(engine.versionLine)
     case .quit, .foreignProtocol:
       state = .closing
     case .refused(let refusal, let noreply, let swallow) where swallow > 0:
@@ -169,7 +171,7 @@ public struct Session: ~Copyable {
     default:
       let response = engine.execute(request, input)
       if !request.noreply, !engine.closesConnection {
-        TextComposer.compose(response, versionLine: engine.versionLine, &engine.reply)
+        TextComposer.compose(response, &engine.reply)
       }
       if engine.closesConnection {
         engine.closesConnection = false
@@ -305,7 +307,7 @@ public struct Session: ~Copyable {
 
   @inline(__always)
   func compose(_ engine: inout Engine, _ response: Response, noreply: Bool) {
-    if !noreply { TextComposer.compose(response, versionLine: engine.versionLine, &engine.reply) }
+    if !noreply { TextComposer.compose(response, &engine.reply) }
   }
 }
 
@@ -315,10 +317,10 @@ extension Request {
     switch self {
     case .delete(_, let noreply), .arithmetic(_, _, _, let noreply), .touch(_, _, let noreply),
       .flushAll(_, let noreply), .verbosity(_, let noreply), .memoryLimit(_, let noreply),
-      .refused(_, let noreply, _):
+      .shutdown(_, let noreply), .refused(_, let noreply, _):
       noreply
     case .store(let request): request.noreply
-    case .retrieve, .shutdown, .stats, .version, .quit, .foreignProtocol: false
+    case .retrieve, .stats, .version, .quit, .foreignProtocol: false
     }
   }
 }

@@ -3,8 +3,8 @@
 // prefix in a fixed order, some exactly (section 6). Never muted by noreply.
 
 extension Engine {
-  /// The whole answer to `stats <words>`.
-  func statsReport(_ input: RawSpan, _ range: ByteRange) -> [UInt8] {
+  /// The whole answer to `stats <words>`, asked by the connection `descriptor`.
+  func statsReport(_ input: RawSpan, _ range: ByteRange, descriptor: Int32) -> [UInt8] {
     var words = Tokenizer(start: range.start, end: range.end)
     let word = words.next(input)
     if word.isEmpty { return generalStats() }
@@ -13,7 +13,7 @@ extension Engine {
     if isPrefix(of: "detail") { return detail(input, &words) }
     if isPrefix(of: "settings") { return settingsStats() }
     if isPrefix(of: "cachedump") { return cacheDump(input, &words) }
-    if isPrefix(of: "conns") { return connectionStats() }
+    if isPrefix(of: "conns") { return connectionStats(asking: descriptor) }
     if input.equals(word, "items") { return itemStats() }
     if input.equals(word, "slabs") { return slabStats() }
     if input.equals(word, "sizes") { return sizeStats() }
@@ -72,13 +72,14 @@ extension Engine {
     return Array("OK\r\n".utf8)
   }
 
-  private func connectionStats() -> [UInt8] {
+  private func connectionStats(asking descriptor: Int32) -> [UInt8] {
     var lines = StatLines()
     for connection in host.connections() {
       let prefix = "\(connection.descriptor):"
       lines.add(prefix + "addr", connection.address)
       if let listenAddress = connection.listenAddress { lines.add(prefix + "listen_addr", listenAddress) }
-      lines.add(prefix + "state", connection.state)
+      // The one that asks is being served at this moment.
+      lines.add(prefix + "state", connection.descriptor == descriptor ? "conn_parse_cmd" : connection.state)
       lines.add(prefix + "secs_since_last_cmd", UInt64(connection.secondsSinceLastCommand))
     }
     lines.end()

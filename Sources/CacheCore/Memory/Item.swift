@@ -1,5 +1,6 @@
 // Access to one item in the arena: fields by name, key and value as bytes. A view, not an owner: it is valid while the lock
 // of its key is held, or while it is held (holds > 0), or while it is a reservation. It decides nothing: Store does.
+import CSystem
 import Glibc
 
 @safe
@@ -76,8 +77,8 @@ struct Item {
   var keyByteCount: Int { Int(unsafe pointer.load(fromByteOffset: ItemLayout.keyByteCount, as: UInt8.self)) }
   @inline(__always)
   var flags: ItemFlags {
-    get { ItemFlags(rawValue: unsafe pointer.load(fromByteOffset: ItemLayout.flags, as: UInt8.self)) }
-    nonmutating set { unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: ItemLayout.flags, as: UInt8.self) }
+    get { ItemFlags(rawValue: unsafe csystem_load_relaxed_byte(pointer + ItemLayout.flags)) }
+    nonmutating set { unsafe csystem_store_relaxed_byte(pointer + ItemLayout.flags, newValue.rawValue) }
   }
   /// The CAS unique; 0 with -C.
   @inline(__always)

@@ -23,13 +23,11 @@ struct SlabClasses: Sendable {
   private static let lookupLimit = 4096
 
   /// Chunk sizes; index 0 is unused.
-  let sizes: [Int]
   private let chunkSizes: FixedArray<Int32>
   private let lookup: FixedArray<UInt8>
 
   init(_ settings: SlabClassSettings) {
     let sizes = SlabClasses.sizes(settings)
-    self.sizes = sizes
     chunkSizes = FixedArray(repeating: 0, count: sizes.count)
     for (index, size) in sizes.enumerated() { chunkSizes[index] = Int32(size) }
     lookup = FixedArray(repeating: 0, count: SlabClasses.lookupLimit / 8 + 1)
@@ -56,7 +54,8 @@ struct SlabClasses: Sendable {
     return sizes
   }
 
-  var count: Int { sizes.count }
+  @inline(__always)
+  var count: Int { chunkSizes.count }
   /// The class of the largest chunks.
   @inline(__always)
   var last: Int { chunkSizes.count &- 1 }

@@ -2,8 +2,9 @@
 // second chances: a hit only sets a bit, and the tail is asked for it. Not a background task: see Store+Upkeep.
 
 extension Store {
-  /// How many items a search looks at that it cannot take (their lock or a hold is in the way).
-  private static let busyLimit = 16
+  /// How many items a search looks at that it cannot take (their lock or a hold is in the way). Held ones go to the head,
+  /// so a client that does not read what it asked for cannot block the tail.
+  private static let busyLimit = 128
   /// How many active items one search sends back to the head.
   private static let secondChanceLimit = 64
 
@@ -34,6 +35,7 @@ extension Store {
       if item.holds > 0 {
         slabs.withClass(classHeld) { $0.statistics.lruTailReflocked += 1 }
         busy += 1
+        moveToHead(item, classHeld)
         continue
       }
       let isDead = !isLive(item, now: now)
@@ -41,7 +43,8 @@ extension Store {
         if !configuration.evictionsEnabled { break }
         if item.flags.contains(.active), chances < Store.secondChanceLimit {
           chances += 1
-          giveSecondChance(item, classHeld)
+          item.flags.remove(.active)
+          moveToHead(item, classHeld)
           continue
         }
       }
@@ -55,9 +58,8 @@ extension Store {
     return nil
   }
 
-  /// Back to the head, once, with the bit cleared. Wants item and class lock.
-  private func giveSecondChance(_ item: Item, _ classHeld: borrowing ClassLockHeld) {
-    item.flags.remove(.active)
+  /// Wants item and class lock.
+  private func moveToHead(_ item: Item, _ classHeld: borrowing ClassLockHeld) {
     slabs.withClass(classHeld) { slabClass in
       slabClass.remove(item, arena: arena)
       slabClass.list.pushHead(item, arena: arena)

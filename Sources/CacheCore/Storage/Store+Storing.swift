@@ -162,7 +162,7 @@ extension Store {
     let old = store.value.find(item.key, hash, now: now, held).item
     if mode == .set {
       if let old {
-        store.value.replace(old, by: item, hash, now: now, held)
+        store.value.replace(old, by: item, hash, isDerived: false, now: now, held)
       } else {
         store.value.link(item, hash, now: now, held)
       }
@@ -197,10 +197,10 @@ extension Store {
         let joined = join(store, old, item, oldFirst: mode == .append, now: now, held)
       else { return (.notStored, 0, newClass) }
       joined.item.cas = item.cas
-      store.value.replace(old, by: joined.item, hash, now: now, held)
+      store.value.replace(old, by: joined.item, hash, isDerived: true, now: now, held)
       return (.stored, item.cas, slabs.slabClass(of: joined.keep()))
     case (_, let old?):
-      store.value.replace(old, by: item, hash, now: now, held)
+      store.value.replace(old, by: item, hash, isDerived: false, now: now, held)
     case (.set, nil):
       store.value.link(item, hash, now: now, held)
     }

@@ -5,7 +5,7 @@ extension Store {
   /// Makes everything stored so far invisible at once; memory returns as the dead are met. Items stored from now on,
   /// in the same second too, survive: their access time is never before the new bound.
   public func flush(now: UInt32) {
-    flushBarrier.store(accessTime(now) + 1, ordering: .relaxed)
+    flushBarrier.store(birthTime(now) + 1, ordering: .relaxed)
     pendingFlush.store(0, ordering: .relaxed)
     lastFlushSecond.store(now, ordering: .relaxed)
   }

@@ -138,20 +138,20 @@ public struct Store: ~Copyable, Sendable {
     if !flags.contains([.fetched, .active]) {
       item.flags = flags.union(flags.contains(.fetched) ? .active : .fetched)
     }
-    let time = accessTime(now)
-    if item.lastAccess != time { item.lastAccess = time }
+    // Never the flush bound: a flush that comes between the look-up and this line must still find the item older.
+    if item.lastAccess < now { item.lastAccess = now }
   }
 
-  /// The time to note for an access: now, but never before the last flush.
+  /// The time to note for a new item: now, but never before the last flush.
   @inline(__always)
-  func accessTime(_ now: UInt32) -> UInt32 { max(now, flushBarrier.load(ordering: .relaxed)) }
+  func birthTime(_ now: UInt32) -> UInt32 { max(now, flushBarrier.load(ordering: .relaxed)) }
 
   // Linking. All want the item lock and take the class lock.
 
   /// Makes a finished reservation visible under its key, which must not be linked already.
   @inline(__always)
   func link(_ item: Item, _ hash: UInt64, now: UInt32, _ held: borrowing ItemLockHeld) {
-    item.lastAccess = accessTime(now)
+    item.lastAccess = birthTime(now)
     item.flags.insert(.linked)
     item.segment = .cold
     table.insert(item, hash, held)
@@ -159,10 +159,13 @@ public struct Store: ~Copyable, Sendable {
     slabs.withClass(classHeld) { $0.list.pushHead(item, arena: arena) }
   }
 
-  /// Puts `new` in the place of `old`, whose chunk is freed unless somebody holds it.
+  /// Puts `new` in the place of `old`, whose chunk is freed unless somebody holds it. A value made from the old one
+  /// (`isDerived`) is no younger than it for a flush.
   @inline(__always)
-  func replace(_ old: Item, by new: Item, _ hash: UInt64, now: UInt32, _ held: borrowing ItemLockHeld) {
-    new.lastAccess = accessTime(now)
+  func replace(
+    _ old: Item, by new: Item, _ hash: UInt64, isDerived: Bool, now: UInt32, _ held: borrowing ItemLockHeld
+  ) {
+    new.lastAccess = isDerived ? max(old.lastAccess, now) : birthTime(now)
     new.flags.insert(.linked)
     new.segment = .cold
     table.replace(old, by: new, hash, held)

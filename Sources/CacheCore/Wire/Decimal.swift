@@ -59,22 +59,32 @@ extension RawSpan {
     return Int32(exactly: -Int64(value))
   }
 
-  /// As C's strtol reads a whole token: an optional sign, then digits; saturated at the limits of 64 bits.
-  func longNumber(_ range: ByteRange) -> Int64? {
+  /// As C's strtoul reads a whole word of any length: an optional plus, then digits; nil above 64 bits.
+  func unsignedLongNumber(_ range: ByteRange) -> UInt64? {
     var start = range.start
+    if start < range.end, byte(at: start) == 0x2b { start += 1 }
     guard start < range.end else { return nil }
-    let sign = byte(at: start)
-    if sign == 0x2d || sign == 0x2b { start += 1 }
-    guard start < range.end else { return nil }
-    var value: Int64 = 0
+    var value: UInt64 = 0
     for offset in start..<range.end {
       let digit = byte(at: offset) &- 0x30
       guard digit < 10 else { return nil }
       let (tenfold, overflow) = value.multipliedReportingOverflow(by: 10)
-      let (sum, carry) = tenfold.addingReportingOverflow(Int64(digit))
-      value = overflow || carry ? Int64.max : sum
+      let (sum, carry) = tenfold.addingReportingOverflow(UInt64(digit))
+      if overflow || carry { return nil }
+      value = sum
     }
-    return sign == 0x2d ? -value : value
+    return value
+  }
+
+  /// As C's strtol reads a whole word of any length: an optional sign, then digits; nil outside 64 bits.
+  func longNumber(_ range: ByteRange) -> Int64? {
+    guard range.count > 1, byte(at: range.start) == 0x2d else {
+      guard let value = unsignedLongNumber(range) else { return nil }
+      return Int64(exactly: value)
+    }
+    let digits = ByteRange(start: range.start + 1, end: range.end)
+    guard byte(at: digits.start) != 0x2b, let value = unsignedLongNumber(digits) else { return nil }
+    return Int64(exactly: value).map { -$0 }
   }
 
   /// The number that incr and decr see in a stored value: blanks, an optional plus, digits up to the end or a blank.

@@ -21,6 +21,13 @@ struct StoreRequest: Equatable {
   var noreply: Bool
 }
 
+enum ShutdownMode {
+  case normal
+  case graceful
+  /// Refused, but only after it is known whether the command is allowed at all.
+  case invalid
+}
+
 enum Request: Equatable {
   /// `keys` runs from the first key to the end of the line.
   case retrieve(Retrieval, keys: ByteRange)
@@ -31,7 +38,7 @@ enum Request: Equatable {
   case flushAll(exptime: Int64, noreply: Bool)
   case verbosity(level: UInt32, noreply: Bool)
   case memoryLimit(megabytes: UInt32, noreply: Bool)
-  case shutdown(graceful: Bool)
+  case shutdown(ShutdownMode, noreply: Bool)
   /// The words after `stats`.
   case stats(words: ByteRange)
   case version

@@ -30,6 +30,5 @@ enum Response: Equatable {
   case touched
   case ok
   case number(UInt64)
-  case version
   case refused(Refusal)
 }

@@ -7,7 +7,7 @@ enum TextComposer {
   /// (END or an error) after it, so that the end of a retrieval never waits for a flush.
   static let valueOverheadByteCount = 6 + 250 + 3 * 21 + 4 + longestLineByteCount
 
-  static func compose(_ response: Response, versionLine: [UInt8], _ reply: inout ReplyBuffer) {
+  static func compose(_ response: Response, _ reply: inout ReplyBuffer) {
     switch response {
     case .stored: reply.append("STORED\r\n")
     case .notStored: reply.append("NOT_STORED\r\n")
@@ -19,7 +19,6 @@ enum TextComposer {
     case .number(let value):
       reply.append(decimal: value)
       reply.append("\r\n")
-    case .version: reply.append(versionLine)
     case .refused(let refusal): reply.append(text(refusal))
     }
   }

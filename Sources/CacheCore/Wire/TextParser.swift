@@ -27,7 +27,9 @@ enum TextParser {
     var words = Tokenizer(start: start, end: end)
     // A leading space makes the verb empty, and so unknown.
     let verbWord = input.byte(at: start) == 0x20 ? ByteRange(start: start, end: start) : words.next(input)
-    guard let verb = TextVerb.find(input, verbWord) else { return unknown(input, words) }
+    guard let verb = TextVerb.find(input, verbWord) else {
+      return unknown(input, Tokenizer(start: start, end: end))
+    }
     switch verb {
     case .get, .gets: return retrieve(input, &words, withCAS: verb == .gets)
     case .gat: return getAndTouch(input, &words, withCAS: false)
@@ -52,8 +54,8 @@ enum TextParser {
     }
   }
 
-  private static func unknown(_ input: RawSpan, _ words: Tokenizer) -> Request {
-    let last = words.last(input)
+  private static func unknown(_ input: RawSpan, _ line: Tokenizer) -> Request {
+    let last = line.last(input)
     if input.hasPrefix(last, "HTTP/") { return .foreignProtocol }
     return .refused(.unknownCommand, noreply: input.equals(last, "noreply"))
   }
@@ -61,10 +63,13 @@ enum TextParser {
   @inline(__always)
   private static func isKey(_ key: ByteRange) -> Bool { key.count > 0 && key.count <= longestKeyByteCount }
 
-  /// Whether the last word from here on is `noreply`.
+  /// Whether the last word of `line`, which begins after the verb, is `noreply`: wherever it stands, also in the place of
+  /// another argument.
   @inline(__always)
-  private static func noreply(_ input: RawSpan, _ words: Tokenizer) -> Bool {
-    words.position < words.end && input.equals(words.last(input), "noreply")
+  private static func noreply(_ input: RawSpan, _ line: Tokenizer) -> Bool {
+    // Most lines end in a digit, and are done with here.
+    guard line.position < line.end, input.byte(at: line.end &- 1) &- 0x30 >= 10 else { return false }
+    return input.equals(line.last(input), "noreply")
   }
 
   @inline(__always)
@@ -90,6 +95,7 @@ enum TextParser {
 
   @inline(__always)
   private static func store(_ input: RawSpan, _ words: inout Tokenizer, _ mode: StoreMode) -> Request {
+    let line = words
     let key = words.next(input)
     let flagsWord = words.next(input)
     let exptimeWord = words.next(input)
@@ -106,7 +112,7 @@ enum TextParser {
     if mode == .cas {
       if let cas = input.unsigned64(words.next(input)) { request.expectedCAS = cas } else { isValid = false }
     }
-    request.noreply = noreply(input, words)
+    request.noreply = noreply(input, line)
     guard isValid else { return .refused(.badFormat, noreply: request.noreply, swallow: Int(size) + 2) }
     return .store(request)
   }
@@ -118,7 +124,7 @@ enum TextParser {
       let digit = input.byte(at: word.start) &- 0x30
       if digit < 10 { return UInt32(digit) }
     }
-    guard let value = input.longNumber(word), value >= 0, input.byte(at: word.start) != 0x2d else { return nil }
+    guard let value = input.unsignedLongNumber(word) else { return nil }
     return UInt32(truncatingIfNeeded: value)
   }
 
@@ -137,31 +143,32 @@ enum TextParser {
     let line = words
     let key = words.next(input)
     if key.isEmpty { return .refused(.badFormat, noreply: false) }
-    // The last word of the line counts, the key itself included: `delete noreply` is silent.
-    let noreply = input.equals(line.last(input), "noreply")
+    // `delete noreply` deletes that key, silently.
+    let noreply = noreply(input, line)
     guard isKey(key) else { return .refused(.badFormat, noreply: noreply) }
-    // An old delay and noreply may follow; libmemcached's own conformance test wants more than that refused.
-    _ = words.next(input)
-    _ = words.next(input)
+    // An old delay and noreply may follow; libmemcached's own conformance test wants four more words refused.
+    for _ in 0..<3 { _ = words.next(input) }
     if !words.next(input).isEmpty { return .refused(.unknownCommand, noreply: false) }
     return .delete(key: key, noreply: noreply)
   }
 
   private static func arithmetic(_ input: RawSpan, _ words: inout Tokenizer, increments: Bool) -> Request {
+    let line = words
     let key = words.next(input)
     let deltaWord = words.next(input)
     if deltaWord.isEmpty { return .refused(.badFormat, noreply: false) }
-    let noreply = noreply(input, words)
+    let noreply = noreply(input, line)
     guard isKey(key) else { return .refused(.badFormat, noreply: noreply) }
     guard let delta = input.unsigned64(deltaWord) else { return .refused(.invalidDelta, noreply: noreply) }
     return .arithmetic(key: key, delta: delta, increments: increments, noreply: noreply)
   }
 
   private static func touch(_ input: RawSpan, _ words: inout Tokenizer) -> Request {
+    let line = words
     let key = words.next(input)
     let exptimeWord = words.next(input)
     if exptimeWord.isEmpty { return .refused(.badFormat, noreply: false) }
-    let noreply = noreply(input, words)
+    let noreply = noreply(input, line)
     guard isKey(key) else { return .refused(.badFormat, noreply: noreply) }
     guard let exptime = input.signed32(exptimeWord) else { return .refused(.invalidExptime, noreply: noreply) }
     return .touch(key: key, exptime: Int64(exptime), noreply: noreply)
@@ -189,10 +196,10 @@ enum TextParser {
 
   /// Any prefix of `graceful` counts as it (reference, section 2.8).
   private static func shutdown(_ input: RawSpan, _ words: inout Tokenizer) -> Request {
+    let noreply = noreply(input, words)
     let mode = words.next(input)
-    if mode.isEmpty { return .shutdown(graceful: false) }
-    guard isPrefix(input, mode, of: "graceful") else { return .refused(.invalidShutdownMode, noreply: false) }
-    return .shutdown(graceful: true)
+    if mode.isEmpty || input.equals(mode, "noreply") { return .shutdown(.normal, noreply: noreply) }
+    return .shutdown(isPrefix(input, mode, of: "graceful") ? .graceful : .invalid, noreply: noreply)
   }
 
   /// Whether the word is the beginning of `text`, or all of it.

@@ -1,0 +1,47 @@
+// A `TranscriptPeer` without sockets: plays a transcript against the core in this process, whole or in pieces of one byte,
+// with the clock moved by hand. Everything the server will say to a send is there when the send returns.
+import CacheCore
+import InProcess
+import Options
+import Server
+import TestSupport
+
+final class InProcessPeer: TranscriptPeer {
+  private let server: InProcessServer
+  private let pieceByteCount: Int
+  private var received: [Int: [UInt8]] = [:]
+
+  /// `options` as on the command line; those that are about sockets have no effect here.
+  init(options: [String], pieceByteCount: Int = 32 << 10) {
+    guard case .run(let settings, _) = CommandLineParser.parse(options, programName: "test", isRoot: false) else {
+      preconditionFailure("a transcript's options are refused: \(options)")
+    }
+    self.pieceByteCount = pieceByteCount
+    server = InProcessServer(
+      StoreConfiguration(settings, startedAtUnixSeconds: 0), permissions: Permissions(settings),
+      delimiter: settings.prefixDelimiter, countsPrefixes: settings.detailEnabled
+    ) { modes in
+      let runtime = RuntimeSettings(
+        memoryLimitBytes: settings.memoryLimitBytes, verbosity: modes.verbosity, oldestSeconds: 0,
+        detailEnabled: modes.countsPrefixes)
+      return settingsReport(settings, runtime: runtime)
+    }
+  }
+
+  func connect(_ connection: Int) { received[connection] = [] }
+  func disconnect(_ connection: Int) { server.disconnect(connection) }
+
+  func send(_ bytes: [UInt8], on connection: Int) {
+    received[connection, default: []] += server.send(bytes, client: connection, pieceByteCount: pieceByteCount)
+  }
+
+  func receive(upTo limit: Int, on connection: Int, patience: TranscriptPatience) -> TranscriptInput {
+    let waiting = received[connection] ?? []
+    if waiting.isEmpty { return server.isClosed(connection) ? .closed : .nothing }
+    let count = min(limit, waiting.count)
+    received[connection] = Array(waiting.dropFirst(count))
+    return .bytes(Array(waiting.prefix(count)))
+  }
+
+  func advanceClock(bySeconds seconds: Int) { server.advanceClock(seconds: UInt32(seconds)) }
+}
