@@ -10,6 +10,15 @@ extension Session {
     let store = engine.store
     let key = input.slice(header.key)
     do {
+      let valueEnd = position &+ header.valueByteCount
+      if header.mode == .set, end &- position >= header.valueByteCount &+ 2, isLineEnd(input, at: valueEnd) {
+        // The whole command is at hand: no state in between.
+        let value = input.slice(ByteRange(start: position, end: valueEnd))
+        try engine.set(header, key, value)
+        position = valueEnd &+ 2
+        compose(&engine, .stored, noreply: header.noreply)
+        return
+      }
       var upload = Upload(
         reservation: try Store.reserve(
           store, key: key, clientFlags: header.clientFlags,
@@ -45,12 +54,17 @@ extension Session {
     return nil
   }
 
+  @inline(__always)
+  private func isLineEnd(_ input: RawSpan, at offset: Int) -> Bool {
+    input.byte(at: offset) == 0x0d && input.byte(at: offset &+ 1) == 0x0a
+  }
+
   /// The value and the two bytes after it are there.
   @inline(__always)
   private mutating func finish(
     _ engine: inout Engine, _ upload: consuming Upload, _ input: RawSpan, _ position: inout Int
   ) {
-    let isTerminated = input.byte(at: position) == 0x0d && input.byte(at: position &+ 1) == 0x0a
+    let isTerminated = isLineEnd(input, at: position)
     position &+= 2
     let noreply = upload.noreply
     guard isTerminated else {
@@ -100,11 +114,22 @@ extension Session {
 }
 
 extension Engine {
+  /// Stores a value that is all there, and counts.
+  @inline(__always)
+  mutating func set(_ header: StoreRequest, _ key: RawSpan, _ value: RawSpan) throws(ReservationFailure) {
+    let exptime = store.value.clockBase.exptime(header.exptime, now: now)
+    let slabClass = try Store.set(
+      store, key: key, clientFlags: header.clientFlags, exptime: exptime, value: value, now: now)
+    counters.add(.setCommands, slabClass: slabClass)
+    counters.add(.totalItems)
+    if configuration.modes.countsPrefixes { notePrefix(ofSet: key) }
+  }
+
   /// Links the value under its key, or not, as its mode says, and counts.
   @inline(__always)
   mutating func commit(_ upload: consuming Upload) -> Response {
     let mode = upload.mode
-    if configuration.modes.countsPrefixes { notePrefix(ofSet: upload.reservation.item) }
+    if configuration.modes.countsPrefixes { notePrefix(ofSet: upload.reservation.item.key) }
     let expectedCAS = upload.expectedCAS
     let result = Store.commit(store, upload.reservation, mode: mode, expectedCAS: expectedCAS, now: now)
     counters.add(.setCommands, slabClass: result.slabClass)
@@ -127,8 +152,7 @@ extension Engine {
   }
 
   @inline(never)
-  private mutating func notePrefix(ofSet item: Item) {
-    let key = item.key
+  private mutating func notePrefix(ofSet key: RawSpan) {
     configuration.prefixes.noteSet(key.bytes(ByteRange(start: 0, end: key.byteCount)))
   }
 

@@ -122,14 +122,14 @@ struct Item {
   }
 
   /// Bytes of the chunk that the item occupies, its continuation chunks with their headers included.
+  @inline(__always)
   var totalByteCount: Int {
-    var total = keyOffset + keyByteCount + valueByteCount
-    if flags.contains(.chunked) {
-      let inside = inlineByteCount
-      let perChunk = max(chunkCapacityHint, 1)
-      total += (valueByteCount - inside + perChunk - 1) / perChunk * ItemLayout.chunkHeaderByteCount
-    }
-    return total
+    let total = keyOffset &+ keyByteCount &+ valueByteCount
+    return flags.contains(.chunked) ? total + chainHeaderByteCount : total
+  }
+  private var chainHeaderByteCount: Int {
+    let perChunk = max(chunkCapacityHint, 1)
+    return (valueByteCount - inlineByteCount + perChunk - 1) / perChunk * ItemLayout.chunkHeaderByteCount
   }
   /// The value bytes of a full continuation chunk: what lies inline plus this item's own header, less the chunk's.
   private var chunkCapacityHint: Int {
@@ -221,6 +221,20 @@ struct Item {
     // Rule 6: key and inline value lie inside the chunk, checked on the line above.
     let window = unsafe MemoryWindow(pointer: pointer + keyOffset, count: key.byteCount)
     window.copy(from: key)
+  }
+
+  /// Gives a linked, unchunked item that nobody holds a new value of `value`'s size, and new client flags of the same
+  /// presence. The item must have room in its chunk of `chunkByteCount` bytes; traps otherwise. Wants the item lock.
+  @inline(__always)
+  func overwrite(clientFlags: UInt32, exptime: UInt32, value: RawSpan, chunkByteCount: Int) {
+    precondition(!flags.contains(.chunked) && (clientFlags != 0) == flags.contains(.hasClientFlags))
+    precondition(keyOffset &+ keyByteCount &+ value.byteCount <= chunkByteCount)
+    self.exptime = exptime
+    sizeAndSegment = sizeAndSegment & ~ItemLayout.valueByteCountMask | UInt32(truncatingIfNeeded: value.byteCount)
+    if clientFlags != 0 {
+      unsafe pointer.storeBytes(of: clientFlags, toByteOffset: ItemLayout.fixedByteCount &+ casByteCount, as: UInt32.self)
+    }
+    inlineWindow(from: 0).copy(from: value)
   }
 
   /// Marks the chunk as free: no key, no flags. Keeps `next` for the free list.

@@ -18,6 +18,9 @@ struct ItemList: Sendable {
     byteCount &+= item.totalByteCount
   }
 
+  /// An item on the list has become `delta` bytes larger (smaller when negative).
+  mutating func noteGrowth(_ delta: Int) { byteCount &+= delta }
+
   /// Traps (in the arena) when the item's links lead nowhere; the item must be on this list.
   @inline(__always)
   mutating func remove(_ item: Item, arena: Arena) {

@@ -148,6 +148,77 @@ extension Store {
     return reservation
   }
 
+  /// `set` of a value that is all there: found once, locked once, and overwritten in place where it fits. Takes the item
+  /// lock. Returns the class it counts for.
+  @inline(__always)
+  static func set(
+    _ store: Pinned<Store>, key: RawSpan, clientFlags: UInt32, exptime: UInt32, value: RawSpan, now: UInt32
+  ) throws(ReservationFailure) -> Int {
+    let hash = store.value.hash(key)
+    let held = store.value.locks.lock(hash)
+    let old = store.value.find(key, hash, now: now, held).item
+    if let old, let slabClass = store.value.overwrite(old, clientFlags, exptime, value, now: now) { return slabClass }
+    return try setAnew(
+      store, old, hash, key: key, clientFlags: clientFlags, exptime: exptime, value: value, now: now, held)
+  }
+
+  /// Puts the value where the old one is, when that is of the same class, has the same header and is not being sent. The
+  /// item keeps its place on the list and earns a second chance there. Wants the item lock. nil when it does not fit.
+  @inline(__always)
+  private func overwrite(
+    _ item: Item, _ clientFlags: UInt32, _ exptime: UInt32, _ value: RawSpan, now: UInt32
+  ) -> Int? {
+    let flags = item.flags
+    guard item.holds == 0, !flags.contains(.chunked), flags.contains(.hasClientFlags) == (clientFlags != 0) else {
+      return nil
+    }
+    let growth = value.byteCount &- item.valueByteCount
+    let slabClass = slabs.slabClass(of: item.ref)
+    if growth != 0 {
+      let total = item.totalByteCount &+ growth
+      guard total <= configuration.itemSizeMaxBytes, slabs.classes.slabClass(for: total) == slabClass else { return nil }
+      let classHeld = slabs.lock(slabClass)
+      // Sizes change only with both locks held, so that whoever adds them up sees list and item agree.
+      item.overwrite(
+        clientFlags: clientFlags, exptime: exptime, value: value, chunkByteCount: slabs.classes.chunkByteCount(slabClass))
+      slabs.withClass(classHeld) { $0.list.noteGrowth(growth) }
+    } else {
+      item.overwrite(
+        clientFlags: clientFlags, exptime: exptime, value: value, chunkByteCount: slabs.classes.chunkByteCount(slabClass))
+    }
+    item.cas = nextCAS()
+    item.lastAccess = birthTime(now)
+    item.flags = flags.subtracting(.fetched).union(.active)
+    return slabClass
+  }
+
+  private static func setAnew(
+    _ store: Pinned<Store>, _ old: Item?, _ hash: UInt64, key: RawSpan, clientFlags: UInt32, exptime: UInt32,
+    value: RawSpan, now: UInt32, _ held: borrowing ItemLockHeld
+  ) throws(ReservationFailure) -> Int {
+    // The hold keeps an eviction for the new chunk from taking the old item, whose lock is ours already. It is over
+    // before the item is replaced and freed.
+    if let old { old.holds += 1 }
+    var reservation: Reservation
+    do {
+      reservation = try reserve(
+        store, key: key, clientFlags: clientFlags, exptime: exptime, valueByteCount: value.byteCount, now: now,
+        heldStripe: held.stripe)
+    } catch {
+      if let old { old.holds -= 1 }
+      throw error
+    }
+    if let old { old.holds -= 1 }
+    _ = reservation.fill(value)
+    reservation.item.cas = store.value.nextCAS()
+    if let old {
+      store.value.replace(old, by: reservation.item, hash, isDerived: false, now: now, held)
+    } else {
+      store.value.link(reservation.item, hash, now: now, held)
+    }
+    return store.value.slabs.slabClass(of: reservation.keep())
+  }
+
   /// Makes a filled reservation visible, or not, as `mode` says. Takes the item lock of the key. `expectedCAS` matters for
   /// `.cas` only. Returns the outcome, the new CAS unique, and the class that the outcome counts for.
   @inline(__always)

@@ -7,7 +7,21 @@ enum TextComposer {
   /// (END or an error) after it, so that the end of a retrieval never waits for a flush.
   static let valueOverheadByteCount = 6 + 250 + 3 * 21 + 4 + longestLineByteCount
 
+  @inline(__always)
   static func compose(_ response: Response, _ reply: inout ReplyBuffer) {
+    // The most frequent answer is just one word of memory.
+    if response == .stored {
+      reply.compose(8) { $0.append(word: storedLine, size: 8) }
+    } else {
+      composeAny(response, &reply)
+    }
+  }
+
+  /// "STORED" and CRLF as a little-endian word.
+  private static let storedLine: UInt64 = 0x0a0d_4445_524f_5453
+
+  @inline(never)
+  private static func composeAny(_ response: Response, _ reply: inout ReplyBuffer) {
     switch response {
     case .stored: reply.append("STORED\r\n")
     case .notStored: reply.append("NOT_STORED\r\n")
