@@ -80,7 +80,9 @@ public struct EventLoop: ~Copyable {
   @inline(__always)
   public func wait(blocking: Bool = true) {
     ready.value.count = 0
-    unsafe event_base_loop(base, blocking ? EVLOOP_ONCE : EVLOOP_NONBLOCK)
+    // Once, also without blocking: nothing is received meanwhile, so sockets stay ready and a loop that goes on until
+    // none is would never come back.
+    unsafe event_base_loop(base, blocking ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK)
   }
 
   @inline(__always)

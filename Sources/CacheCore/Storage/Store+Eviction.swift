@@ -24,7 +24,14 @@ extension Store {
     }
     var busy = 0
     var chances = 0
-    while !ref.isNone, busy < Store.busyLimit {
+    while busy < Store.busyLimit {
+      if ref.isNone {
+        // The head is reached. If every item had its second chance on the way, the first of them is next.
+        guard chances > 0, chances < Store.secondChanceLimit else { break }
+        chances = Store.secondChanceLimit
+        ref = slabs.withClass(classHeld) { $0.list.tail }
+        if ref.isNone { break }
+      }
       let item = arena.item(ref)
       ref = item.previous
       let hash = hash(item.key)
