@@ -28,7 +28,7 @@ public enum CommandLineParser {
       return .stop(
         text: lines.joined(separator: "\n") + "\n", toStandardOutput: false, exitStatus: error.exitStatus)
     }
-    return .run(draft.settings, warnings: draft.warnings)
+    return .run(draft.settings, warnings: draft.warnings + draft.notices)
   }
 
   /// Applies every option in its order. Returns the text of `-h`, `-i` or `-V`, which act the moment they are met.

@@ -17,6 +17,7 @@ extension ExtendedOptionTable {
       try row.availability.check("-o \(row.name)", value: value ?? "")
       if value == nil && row.argument == .required { throw .failure(row.missingText) }
       try row.effect.apply(to: &draft, value: value ?? row.bareValue)
+      if let warning = row.availability.warning("-o \(row.name)") { draft.notices.append(warning) }
     }
   }
 

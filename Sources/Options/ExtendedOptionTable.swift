@@ -21,7 +21,7 @@ public enum ExtendedOptionTable {
       missing: "Missing numeric argument for idle_timeout", .run(idleTimeout)),
     ExtendedOptionRow(
       "read_buf_mem_limit", value: "<MiB>", .network, "memory for read and reply buffers; 0 is no limit (default: 0)",
-      .run(readBufferMemoryLimit)),
+      .run(readBufferMemoryLimit), .withoutEffectYet),
     ExtendedOptionRow(
       "sock_cookie_id", value: "<num>", .network, "mark of the listening sockets", .nothing, .notInBuild),
   ]
@@ -33,20 +33,21 @@ public enum ExtendedOptionTable {
     ExtendedOptionRow(
       "no_hashexpand", .memory, "never grow the hash table", .set(\.hashExpandEnabled, to: false)),
     ExtendedOptionRow(
-      "slab_reassign", .memory, "allow pages to move between slab classes (default)", .set(\.slabReassign, to: true)),
+      "slab_reassign", .memory, "allow pages to move between slab classes (default)", .set(\.slabReassign, to: true),
+      .withoutEffectYet),
     ExtendedOptionRow("no_slab_reassign", .memory, "leave pages where they are", .set(\.slabReassign, to: false)),
     ExtendedOptionRow(
       "slab_automove", value: "<num>", bare: "1", .memory,
-      "move pages on its own: 0 no, 1 yes, 2 on every eviction (default: 1)", .run(slabAutomove)),
+      "move pages on its own: 0 no, 1 yes, 2 on every eviction (default: 1)", .run(slabAutomove), .withoutEffectYet),
     ExtendedOptionRow(
       "no_slab_automove", .memory, "same as slab_automove=0", .run { draft, _ in draft.settings.slabAutomove = 0 }),
     ExtendedOptionRow(
       "slab_automove_ratio", value: "<ratio>", .memory,
       "a class whose oldest item is younger than this part of the average gets a page (default: 0.8)",
-      .run(slabAutomoveRatio)),
+      .run(slabAutomoveRatio), .withoutEffectYet),
     ExtendedOptionRow(
       "slab_automove_window", value: "<num>", .memory, "rounds the automover looks back, from 3 to 1800 (default: 10)",
-      .run(slabAutomoveWindow)),
+      .run(slabAutomoveWindow), .withoutEffectYet),
     ExtendedOptionRow(
       "slab_automove_freeratio", value: "<ratio>", .memory, "part of memory to keep free", .nothing, .notInBuild),
     ExtendedOptionRow(
@@ -68,41 +69,44 @@ public enum ExtendedOptionTable {
       "no_lru_crawler", .lists, "remove expired items only when they are met", .set(\.lruCrawler, to: false)),
     ExtendedOptionRow(
       "lru_crawler_sleep", value: "<us>", .lists, "pause of the crawler between items, up to 1000000 (default: 100)",
-      missing: "Missing lru_crawler_sleep value", .run(crawlerSleep)),
+      missing: "Missing lru_crawler_sleep value", .run(crawlerSleep), .withoutEffectYet),
     ExtendedOptionRow(
       "lru_crawler_tocrawl", value: "<num>", .lists, "items per class and run; 0 is no limit (default: 0)",
-      missing: "Missing lru_crawler_tocrawl value", .run(crawlerToCrawl)),
+      missing: "Missing lru_crawler_tocrawl value", .run(crawlerToCrawl), .withoutEffectYet),
     ExtendedOptionRow(
-      "lru_maintainer", .lists, "segmented lists with a maintainer (default)", .set(\.lruMaintainer, to: true)),
+      "lru_maintainer", .lists, "segmented lists with a maintainer (default)", .set(\.lruMaintainer, to: true),
+      .withoutEffectYet),
     ExtendedOptionRow("no_lru_maintainer", .lists, "one flat list per class", .set(\.lruMaintainer, to: false)),
     ExtendedOptionRow(
       "hot_lru_pct", value: "<percent>", .lists, "part of a class for the hot list, from 1 to 79 (default: 20)",
-      .run(hotPercent)),
+      .run(hotPercent), .withoutEffectYet),
     ExtendedOptionRow(
       "warm_lru_pct", value: "<percent>", .lists, "part of a class for the warm list, from 1 to 79 (default: 40)",
-      .run(warmPercent)),
+      .run(warmPercent), .withoutEffectYet),
     ExtendedOptionRow(
       "hot_max_factor", value: "<factor>", .lists,
-      "items leave the hot list at this factor of the cold list's age (default: 0.2)", .run(hotMaxFactor)),
+      "items leave the hot list at this factor of the cold list's age (default: 0.2)", .run(hotMaxFactor),
+      .withoutEffectYet),
     ExtendedOptionRow(
       "warm_max_factor", value: "<factor>", .lists,
-      "items leave the warm list at this factor of the cold list's age (default: 2.0)", .run(warmMaxFactor)),
+      "items leave the warm list at this factor of the cold list's age (default: 2.0)", .run(warmMaxFactor),
+      .withoutEffectYet),
     ExtendedOptionRow(
       "temporary_ttl", value: "<s>", .lists, "items living no longer than this have their own list and are not evicted",
       .run(temporaryTTL), .notInBuild),
     ExtendedOptionRow(
       "tail_repair_time", value: "<s>", .lists,
       "free items still referenced after this long, at least 10 (default: never)",
-      missing: "Missing numeric argument for tail_repair_time", .run(tailRepairTime)),
+      missing: "Missing numeric argument for tail_repair_time", .run(tailRepairTime), .withoutEffectYet),
   ]
 
   private static let logRows: [ExtendedOptionRow] = [
     ExtendedOptionRow(
       "watcher_logbuf_size", value: "<KiB>", .process, "buffer of one \"watch\" connection (default: 256)",
-      .run(watcherLogBuffer)),
+      .run(watcherLogBuffer), .withoutEffectYet),
     ExtendedOptionRow(
       "worker_logbuf_size", value: "<KiB>", .process, "log buffer of one worker thread (default: 64)",
-      .run(workerLogBuffer)),
+      .run(workerLogBuffer), .withoutEffectYet),
   ]
 
   private static let processRows: [ExtendedOptionRow] = [

@@ -22,6 +22,9 @@ public enum OptionGroup: String, CaseIterable, Sendable {
 /// Whether this build has what an option is about.
 public enum Availability: Sendable {
   case available
+  /// Accepted and checked, because the start scripts of many sites contain it, with a warning that names it: what it
+  /// tunes does not exist in this build yet.
+  case withoutEffectYet
   /// Refused by name.
   case notInBuild
   /// Refused with the sentence operators know for it, the support's name in it.
@@ -32,15 +35,21 @@ public enum Availability: Sendable {
   /// Whether at least one value of the option works.
   public var isUsable: Bool {
     switch self {
-    case .available, .notInBuildFor: true
+    case .available, .withoutEffectYet, .notInBuildFor: true
     case .notInBuild, .needsSupport: false
     }
+  }
+
+  /// What the operator is told although the option is accepted; nil when there is nothing to tell.
+  func warning(_ name: String) -> String? {
+    guard case .withoutEffectYet = self else { return nil }
+    return "warning: \(name) is accepted but has no effect in this build"
   }
 
   /// Throws unless `value` is served. `name` is how the operator finds the option on the command line.
   func check(_ name: String, value: String) throws(OptionError) {
     switch self {
-    case .available: return
+    case .available, .withoutEffectYet: return
     case .notInBuild:
       throw .usage("\(name) is not available in this build\nRemove it from the command line to start without it.")
     case .needsSupport(let support):
@@ -57,6 +66,8 @@ struct Draft: Sendable {
   var settings = Settings()
   /// Lines for stderr, without newlines.
   var warnings: [String] = []
+  /// More such lines, told only when the server starts: what was accepted without effect.
+  var notices: [String] = []
   /// The value of `-o slab_sizes`; checked late, because `-n` and `slab_chunk_max` may follow it.
   var slabSizesText: String?
   /// `-o slab_chunk_max` came before, so `no_modern` leaves it alone.

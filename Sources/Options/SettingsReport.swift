@@ -23,6 +23,12 @@ public func settingsReport(_ settings: Settings, runtime: RuntimeSettings) -> [(
     + SettingsReport.memory(settings) + SettingsReport.lists(settings) + SettingsReport.rest(settings)
 }
 
+/// What the memory engine of this build does, whatever its options were set to: the report says what is true.
+enum Built {
+  static let movesPages = false
+  static let segmentsLists = false
+}
+
 /// The parts of the report and the texts in it that are not settings.
 public enum SettingsReport {
   /// The one keyed hash of this server, whatever `-o hash_algorithm` says.
@@ -70,8 +76,8 @@ public enum SettingsReport {
       ("item_size_max", "\(settings.itemSizeMaxBytes)"),
       ("maxconns_fast", yesNo(settings.maxConnectionsFast)),
       ("hashpower_init", "\(settings.hashPower)"),
-      ("slab_reassign", yesNo(settings.slabReassign)),
-      ("slab_automove", "\(settings.slabAutomove)"),
+      ("slab_reassign", yesNo(settings.slabReassign && Built.movesPages)),
+      ("slab_automove", "\(Built.movesPages ? settings.slabAutomove : 0)"),
       ("slab_automove_ratio", fixed(settings.slabAutomoveRatio)),
       ("slab_automove_window", "\(settings.slabAutomoveWindow)"),
       ("slab_chunk_max", "\(settings.slabChunkMaxBytes)"),
@@ -87,8 +93,8 @@ public enum SettingsReport {
       ("flush_enabled", yesNo(settings.flushEnabled)),
       ("dump_enabled", yesNo(settings.dumpEnabled)),
       ("hash_algorithm", hashAlgorithmName),
-      ("lru_maintainer_thread", yesNo(settings.lruMaintainer)),
-      ("lru_segmented", yesNo(settings.lruMaintainer)),
+      ("lru_maintainer_thread", yesNo(settings.lruMaintainer && Built.segmentsLists)),
+      ("lru_segmented", yesNo(settings.lruMaintainer && Built.segmentsLists)),
       ("hot_lru_pct", "\(settings.hotLRUPercent)"),
       ("warm_lru_pct", "\(settings.warmLRUPercent)"),
       ("hot_max_factor", fixed(settings.hotMaxFactor)),

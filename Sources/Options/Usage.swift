@@ -21,9 +21,13 @@ enum Usage {
       let rows = ExtendedOptionTable.rows.filter {
         $0.group == group && $0.availability.isUsable && !$0.help.isEmpty
       }
-      text += section(group.rawValue, rows.map { (synopsis($0), $0.help) })
+      text += section(group.rawValue, rows.map { (synopsis($0), $0.help + suffix($0.availability)) })
     }
     return text
+  }
+
+  private static func suffix(_ availability: Availability) -> String {
+    if case .withoutEffectYet = availability { " (no effect yet)" } else { "" }
   }
 
   /// The text of `-i`.

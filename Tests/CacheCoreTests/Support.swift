@@ -34,6 +34,19 @@ func environmentNumber(_ name: String) -> UInt64? {
   ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
 }
 
+/// Whether `bytes` begin with `start`: memcmp, because comparing megabytes element by element is slow without optimisation.
+func starts(_ bytes: ArraySlice<UInt8>, with start: [UInt8]) -> Bool {
+  guard bytes.count >= start.count else { return false }
+  if start.isEmpty { return true }
+  return bytes.withUnsafeBytes { bytes in
+    start.withUnsafeBytes { memcmp(bytes.baseAddress!, $0.baseAddress!, $0.count) == 0 }
+  }
+}
+
+func isSame(_ bytes: [UInt8], _ others: [UInt8]) -> Bool {
+  bytes.count == others.count && starts(bytes[...], with: others)
+}
+
 func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
 /// Noise that all patterns are cut from; made once.

@@ -147,3 +147,16 @@ struct ExtendedOptionTableTests {
     #expect(warnings(["-o", "resp_obj_mem_limit=3"]) == [text])
   }
 }
+
+struct WithoutEffectTests {
+  /// What tunes something that is not built is never swallowed: accepted with a line that names it.
+  @Test func acceptedOptionsWithoutEffectAreNamed() {
+    let names = ExtendedOptionTable.rows.compactMap { row -> String? in
+      if case .withoutEffectYet = row.availability { row.name } else { nil }
+    }
+    #expect(names.count == 15)
+    #expect(
+      warnings(["-o", "lru_maintainer"]) == ["warning: -o lru_maintainer is accepted but has no effect in this build"])
+    #expect(warnings(["-o", "modern,track_sizes,no_lru_maintainer"]) == [])
+  }
+}

@@ -17,9 +17,9 @@ private let keys = """
 private let defaults = """
   67108864 1024 11211 0 NULL 0 0 on NULL 700 no 1.25
   48 4 4 : no 20 yes 1024
-  auto-negotiate no no 1048576 yes 16 yes
-  1 0.80 10 524288 yes 100
-  0 0 yes yes wyhash yes yes
+  auto-negotiate no no 1048576 yes 16 no
+  0 0.80 10 524288 yes 100
+  0 0 yes yes wyhash no no
   20 40 0.20 2.00 no 61 0 262144
   65536 0 no no 0 (null) 4
   """.split(whereSeparator: \.isWhitespace).map(String.init)
