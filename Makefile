@@ -77,7 +77,8 @@ asan: test-packages ## The tests with the address sanitizer, against a server bu
 	$(SWIFT) test --sanitize=address --scratch-path .build/asan
 
 tsan: test-packages ## The tests with the thread sanitizer, against a server built with it too.
-	$(SWIFT) test --sanitize=thread --scratch-path .build/tsan
+	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/tsan-suppressions.txt \
+	  $(SWIFT) test --sanitize=thread --scratch-path .build/tsan
 
 sim: test-packages ## Random commands against the model for longer: make sim SEED=7 STEPS=1000000.
 	SIM_SEED=$(SEED) SIM_STEPS=$(STEPS) $(SWIFT) test -c release -Xswiftc -enable-testing \

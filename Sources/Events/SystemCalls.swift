@@ -122,7 +122,6 @@ public enum SystemCalls {
     return true
   }
 
-  public static func ignoreSignal(_ signal: Int32) { _ = Glibc.signal(signal, SIG_IGN) }
   public static func raiseSignal(_ signal: Int32) { kill(getpid(), signal) }
   public static func isRunning(_ processID: Int32) -> Bool { kill(processID, 0) == 0 }
 

@@ -164,14 +164,14 @@ public struct CacheServer: ~Copyable {
 
   /// Serves until a signal says stop, then closes everything.
   public consuming func run() throws(StartFailure) {
-    SystemCalls.ignoreSignal(Signal.brokenPipe)
     var acceptor = Acceptor(
       listeners, mailboxes: mailboxes, connections: connections, counters: mainCounters, settings: settings)
     var registrations = Slots<Registration>()
     try watch(loop.registerTimer(everyMilliseconds: 1000, token: CacheServer.clockToken), &registrations)
-    for signal in [Signal.interrupt, Signal.terminate, Signal.hangUp, Signal.graceful] {
+    for signal in Signal.handled {
       try watch(loop.registerSignal(signal, token: CacheServer.signalToken | UInt64(signal)), &registrations)
     }
+    Signal.deliver()
     var accepting = Slots<Registration>()
     try watchListeners(&accepting)
     var retryTimer: Registration?

@@ -23,6 +23,8 @@ public enum Startup {
   }
 
   private static func serve(_ settings: Settings) throws(StartFailure) {
+    Signal.holdBack()
+    Signal.ignore(Signal.brokenPipe)
     if settings.coreDumps, !SystemCalls.allowCoreDumps() {
       throw StartFailure(message: "failed to ensure corefile creation", exitStatus: ExitStatus.systemError)
     }

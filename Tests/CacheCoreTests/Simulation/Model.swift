@@ -43,7 +43,7 @@ struct Model {
   }
 
   func cas(_ key: [UInt8]) -> UInt64? { entries[key]?.cas }
-  var count: Int { entries.count }
+  func valueByteCount(_ key: [UInt8]) -> Int { entries[key]?.value.count ?? 0 }
 
   // The clock.
 

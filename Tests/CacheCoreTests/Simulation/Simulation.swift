@@ -148,8 +148,18 @@ final class Simulation {
 
   /// Several commands in one piece. Only an exact model can tell the answers apart.
   private func pipeline(_ commands: [Command], _ client: Int) {
-    let answer = send(commands.flatMap(\.wire), client)
-    let expected = commands.flatMap { model.answer($0) }
+    var wire: [UInt8] = []
+    var expected: [UInt8] = []
+    for command in commands {
+      // A number that is being sent is not changed in place but replaced by one without padding (section 2.7). Whether
+      // an earlier get of this piece is still being sent is not for the model to know.
+      if case .arithmetic(let key, _, _, _) = command, model.valueByteCount(key) > settings.gatherThresholdByteCount {
+        continue
+      }
+      wire += command.wire
+      expected += model.answer(command)
+    }
+    let answer = send(wire, client)
     if !isSame(answer, expected) { fail("\(commands.count) commands at once: \(Model.difference(answer, expected))") }
   }
 
