@@ -70,7 +70,9 @@ extension Connection {
     var backlog = saved.take() ?? ByteBuffer(capacity: 0)
     let fate = process(&engine, &backlog, &flushes)
     hasBacklog = fate != nil
-    if backlog.count > 0 { saved = consume backlog }
+    if backlog.count == 0 { return fate }
+    // A large buffer is not kept for the few bytes of a partial line.
+    saved = backlog.count * 2 < backlog.capacity ? ByteBuffer(copyingRestOf: backlog) : consume backlog
     return fate
   }
 

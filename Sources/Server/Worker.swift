@@ -73,13 +73,15 @@ struct Worker: ~Copyable {
 
   /// Returns nil when the system has no descriptors for the loop.
   init?(_ context: WorkerContext, mailbox: Mailbox, counters: CounterSet) {
-    guard let loop = EventLoop() else { return nil }
+    guard let loop = EventLoop(),
+      let mailboxRegistration = loop.register(mailbox.wakeup.descriptor, .readable, token: Worker.mailboxToken)
+    else { return nil }
     self.context = context
     self.mailbox = mailbox
     self.counters = counters
     self.loop = loop
     engine = Engine(context.engine, store: context.store, counters: counters, host: context.host)
-    mailboxRegistration = self.loop.register(mailbox.wakeup.descriptor, .readable, token: Worker.mailboxToken)
+    self.mailboxRegistration = consume mailboxRegistration
     if context.idleTimeoutSeconds > 0 {
       idleTimer = self.loop.registerTimer(everyMilliseconds: 1000, token: Worker.idleTimerToken)
     }

@@ -188,14 +188,11 @@ public struct Session: ~Copyable {
     _ engine: inout Engine, _ input: RawSpan, _ position: inout Int, _ end: Int
   ) -> NextStep {
     guard end - position > Session.longestPartialLineByteCount else { return .awaitInput }
-    var start = position
-    while start < position + 100, input.byte(at: start) == 0x20 { start += 1 }
-    let rest = ByteRange(start: start, end: end)
-    // A leading space makes the command unknown in the end, but it is waited for.
-    if start == position, input.hasPrefix(rest, "get ") {
+    let rest = ByteRange(start: position, end: end)
+    if input.hasPrefix(rest, "get ") {
       position += 4
       state = .retrieving(Retrieval(withCAS: false, touches: false))
-    } else if start == position, input.hasPrefix(rest, "gets ") {
+    } else if input.hasPrefix(rest, "gets ") {
       position += 5
       state = .retrieving(Retrieval(withCAS: true, touches: false))
     } else {
