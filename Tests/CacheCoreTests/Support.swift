@@ -1,5 +1,5 @@
-// What the core's tests share: a seeded random source, byte buffers from text, and a store with a clock that is moved by
-// hand. Everything random here comes from a seed that a failing test names, so every failure can be played again.
+// What the core's tests share: a seeded random source, byte buffers from text, and a store with a clock that is moved
+// by hand. Everything random here comes from a seed that a failing test names, so every failure can be played again.
 // No sockets, no threads, no real time.
 import Foundation
 
@@ -34,7 +34,8 @@ func environmentNumber(_ name: String) -> UInt64? {
   ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
 }
 
-/// Whether `bytes` begin with `start`: memcmp, because comparing megabytes element by element is slow without optimisation.
+/// Whether `bytes` begin with `start`: memcmp, because comparing megabytes element by element is slow without
+/// optimisation.
 func starts(_ bytes: ArraySlice<UInt8>, with start: [UInt8]) -> Bool {
   guard bytes.count >= start.count else { return false }
   if start.isEmpty { return true }
@@ -105,6 +106,16 @@ final class TestStore {
     let taken = value.withUnsafeBytes { reservation.fill($0.bytes) }
     precondition(taken == value.count && reservation.missingByteCount == 0)
     return Store.commit(store, reservation, mode: mode, expectedCAS: cas, now: now).outcome
+  }
+
+  /// Stores a value that is all there, as a complete `set` command does.
+  func set(_ key: String, _ value: [UInt8], flags: UInt32 = 0, exptime: Int64 = 0) throws(ReservationFailure) {
+    let buffer = receiveBuffer(bytes(key) + value)
+    let keyEnd = key.utf8.count
+    _ = try Store.set(
+      store, key: buffer.span.slice(ByteRange(start: 0, end: keyEnd)), clientFlags: flags,
+      exptime: store.value.clockBase.exptime(exptime, now: now),
+      value: buffer.span.slice(ByteRange(start: keyEnd, end: buffer.count)), now: now)
   }
 
   func reserve(

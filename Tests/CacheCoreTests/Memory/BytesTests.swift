@@ -1,4 +1,5 @@
-// The primitives on spans of bytes: finding a byte, comparing with a text, loading words; each against plain array code.
+// The primitives on spans of bytes: finding a byte, comparing with a text, loading words; each against plain array
+// code.
 import Testing
 
 @testable import CacheCore

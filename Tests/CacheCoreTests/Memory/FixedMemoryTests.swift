@@ -1,5 +1,5 @@
-// The small keepers of memory: fixed arrays, atomic cells, pinned values, slots with tokens. That they trap outside their
-// bounds is their contract; here is what they do inside.
+// The small keepers of memory: fixed arrays, atomic cells, pinned values, slots with tokens. That they trap outside
+// their bounds is their contract; here is what they do inside.
 import Foundation
 import Testing
 

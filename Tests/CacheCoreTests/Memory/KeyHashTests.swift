@@ -1,5 +1,5 @@
-// The key hash: keys that look alike must spread over the buckets as if thrown, and two seeds must have nothing in common.
-// The bounds are wide enough never to fail by chance: the seeds are fixed here.
+// The key hash: keys that look alike must spread over the buckets as if thrown, and two seeds must have nothing in
+// common. The bounds are wide enough never to fail by chance: the seeds are fixed here.
 import Testing
 
 @testable import CacheCore

@@ -1,5 +1,6 @@
-// The reply buffer: numbers in every length, and large values gathered between composed bytes, sent in pieces that end at
-// every single byte. Whatever way a value leaves (sent, moved along, dropped, taken back), its hold ends exactly once.
+// The reply buffer: numbers in every length, and large values gathered between composed bytes, sent in pieces that end
+// at every single byte. Whatever way a value leaves (sent, moved along, dropped, taken back), its hold ends exactly
+// once.
 import Testing
 
 @testable import CacheCore

@@ -1,5 +1,5 @@
-// Commands as the simulation makes them: what they mean, beside the bytes that say it. The model reads the meaning and the
-// server the bytes, so that the two share no parser. Only commands whose answer the model can know are here.
+// Commands as the simulation makes them: what they mean, beside the bytes that say it. The model reads the meaning and
+// the server the bytes, so that the two share no parser. Only commands whose answer the model can know are here.
 @testable import CacheCore
 
 struct StoreCommand {

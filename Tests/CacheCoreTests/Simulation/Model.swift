@@ -1,6 +1,6 @@
 // What a cache must answer, by a dictionary: a cache may forget, never lie. With memory enough for everything the model
-// says every byte of every answer. With little memory it lets go of what the server has forgotten, and still objects to a
-// value that was never stored, was replaced, deleted, flushed or has expired.
+// says every byte of every answer. With little memory it lets go of what the server has forgotten, and still objects to
+// a value that was never stored, was replaced, deleted, flushed or has expired.
 // It knows the rules of the protocol and nothing of how the server keeps items.
 @testable import CacheCore
 

@@ -1,5 +1,5 @@
-// Random runs against the model: with room for everything and byte-exact, with little memory and forgetting allowed, and
-// the same bytes whole, byte by byte and in random pieces. SIM_SEED chooses one seed, SIM_STEPS a longer run.
+// Random runs against the model: with room for everything and byte-exact, with little memory and forgetting allowed,
+// and the same bytes whole, byte by byte and in random pieces. SIM_SEED chooses one seed, SIM_STEPS a longer run.
 import InProcess
 import Testing
 

@@ -1,4 +1,5 @@
-// The counters: sums over threads, resets that write into nobody's cells, counts by key prefix, and the lines of a report.
+// The counters: sums over threads, resets that write into nobody's cells, counts by key prefix, and the lines of a
+// report.
 import Testing
 
 @testable import CacheCore

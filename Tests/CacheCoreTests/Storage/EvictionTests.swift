@@ -1,5 +1,5 @@
-// Making room: who is evicted and who is not, with one page of one class to quarrel about. The order of reads and writes
-// is the test's; the clock moves only where a test says so.
+// Making room: who is evicted and who is not, with one page of one class to quarrel about. The order of reads and
+// writes is the test's; the clock moves only where a test says so.
 import Testing
 
 @testable import CacheCore

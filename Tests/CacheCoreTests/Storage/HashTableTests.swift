@@ -1,5 +1,5 @@
-// The hash table while it grows: between any two steps every item is found, new ones go to the right place, removed ones
-// are gone. One thread; that workers may look on meanwhile is the locks' business.
+// The hash table while it grows: between any two steps every item is found, new ones go to the right place, removed
+// ones are gone. One thread; that workers may look on meanwhile is the locks' business.
 import Testing
 
 @testable import CacheCore

@@ -1,5 +1,5 @@
-// The table of chunk sizes: the reference's numbers for its options (section 7.2), and every look-up against a search by
-// hand. Which page a class owns is another matter.
+// The table of chunk sizes: the reference's numbers for its options (section 7.2), and every look-up against a search
+// by hand. Which page a class owns is another matter.
 import Testing
 
 @testable import CacheCore

@@ -1,5 +1,5 @@
-// Reserve, fill, commit, drop: what is stored byte for byte, what each mode answers, and that whatever is dropped at any
-// moment leaves nothing behind. Values around every chunk boundary, for several chunk sizes.
+// Reserve, fill, commit, drop: what is stored byte for byte, what each mode answers, and that whatever is dropped at
+// any moment leaves nothing behind. Values around every chunk boundary, for several chunk sizes.
 import Testing
 
 @testable import CacheCore

@@ -1,5 +1,5 @@
-// The cutter of command lines against a naive one: every length around the eight-byte steps, every place of a space, ends
-// of lines with foreign bytes behind them, random bytes. Only the space separates.
+// The cutter of command lines against a naive one: every length around the eight-byte steps, every place of a space,
+// ends of lines with foreign bytes behind them, random bytes. Only the space separates.
 import Testing
 
 @testable import CacheCore
