@@ -90,7 +90,7 @@ extension Store {
       let hash = hash(item.key)
       guard let held = locks.tryLock(stripe: locks.stripe(hash)) else { continue }
       slabs.withClass(classHeld) { $0.statistics.crawlerItemsChecked += 1 }
-      guard !isLive(item, now: now) else { continue }
+      guard item.holds == 0, !isLive(item, now: now) else { continue }
       let wasFetched = item.flags.contains(.fetched)
       drop(item, hash, held, classHeld) { slabClass in
         slabClass.statistics.crawlerReclaimed += 1
