@@ -33,8 +33,10 @@ let package = Package(
       providers: [.apt(["libmemcached-dev"])]),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: testing),
     .target(name: "InProcess", dependencies: ["CacheCore"], path: "Tests/InProcess", swiftSettings: testing),
+    .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
-      name: "CacheCoreTests", dependencies: ["CacheCore", "InProcess", "TestSupport"], swiftSettings: testing),
+      name: "CacheCoreTests", dependencies: ["CacheCore", "InProcess", "TestSupport", "CAllocationCounter"],
+      swiftSettings: testing),
     .testTarget(name: "OptionsTests", dependencies: ["Options"], swiftSettings: testing),
     .testTarget(name: "ServerTests", dependencies: ["TestSupport", "swiftcached"], swiftSettings: testing),
     .testTarget(

@@ -1,4 +1,5 @@
 // Why the program ends early, and the exit status each reason gives.
+// Not for a wrong reply of a server under test alone: a missing program or a time-out ends here too.
 
 enum BenchFailure: Error {
   /// The command line makes no sense.

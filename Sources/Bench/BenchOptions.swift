@@ -1,4 +1,5 @@
 // The command line of the benchmark: reading, checking, help. What the options do is done elsewhere.
+// Its --help is the manual; Docs/performance.md says how to read what comes out.
 import Events
 
 /// What a run of the program shall do.

@@ -1,4 +1,5 @@
 // Counts latencies in log-linear buckets: 32 to each power of two, so a quantile is right within about 3 %.
+// Not a store of samples: its size does not depend on how many there are.
 
 struct LatencyHistogram {
   private var counts = [UInt32](repeating: 0, count: 60 * 32)

@@ -1,4 +1,5 @@
 // The table of cases: one row is one kind of load. Nothing here sends or measures; RequestPool turns a row into bytes.
+// A new case is a row here and needs nothing else.
 
 /// What the requests of a case do.
 enum LoadOperation: Sendable {

@@ -1,6 +1,7 @@
-// One thread's libevent base. The loop does not call back into the server: callbacks note which sockets are ready, and the
-// worker walks that list with ordinary, statically dispatched code. So nothing here is generic, boxed or reference counted,
-// and an event that was removed while its turn was coming is told by its token. Raw events only, never bufferevents.
+// One thread's libevent base. The loop does not call back into the server: callbacks note which sockets are ready, and
+// the worker walks that list with ordinary, statically dispatched code. So nothing here is generic, boxed or reference
+// counted, and an event that was removed while its turn was coming is told by its token. Raw events only, never
+// bufferevents.
 import CLibevent
 import CSystem
 import CacheCore

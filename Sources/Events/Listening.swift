@@ -1,5 +1,5 @@
-// Opening listeners: names to addresses, sockets, options, bind, listen; and telling a socket's addresses in the words of
-// `stats conns`. Errors are values that carry the system's text. No event loop here.
+// Opening listeners: names to addresses, sockets, options, bind, listen; and telling a socket's addresses in the words
+// of `stats conns`. Errors are values that carry the system's text. No event loop here.
 import CSystem
 import CacheCore
 import Glibc

@@ -1,4 +1,5 @@
 // The signals a server answers to, by name, and holding them back until somebody can answer.
+// It handles none of them: the main loop of the server registers them as events.
 import Glibc
 
 public enum Signal {

@@ -1,5 +1,5 @@
-// Sockets by descriptor: receiving into buffers, sending from them, opening and closing. Each call is one system call with
-// its outcome as a value; none blocks, none raises SIGPIPE. Who owns the descriptor is the caller's business.
+// Sockets by descriptor: receiving into buffers, sending from them, opening and closing. Each call is one system call
+// with its outcome as a value; none blocks, none raises SIGPIPE. Who owns the descriptor is the caller's business.
 import CSystem
 import CacheCore
 import Glibc
@@ -35,8 +35,8 @@ public struct Socket: Sendable {
     return outcome(count, zeroMeansClosed: true)
   }
 
-  /// Receives into `window` first and what follows into `buffer`; `.bytes` is the sum, and what exceeds the window is in
-  /// the buffer.
+  /// Receives into `window` first and what follows into `buffer`; `.bytes` is the sum, and what exceeds the window is
+  /// in the buffer.
   public func receive(into window: MemoryWindow, then buffer: inout ByteBuffer) -> Transfer {
     let rest = buffer.freeWindow
     let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 2) { vectors in

@@ -1,5 +1,5 @@
-// The rest of what the server asks of the system: time, limits, users, memory, processes, standard error. One function a
-// question, outcomes as values. Nothing here is on the request path.
+// The rest of what the server asks of the system: time, limits, users, memory, processes, standard error. One function
+// a question, outcomes as values. Nothing here is on the request path.
 import CSystem
 import Glibc
 

@@ -1,4 +1,5 @@
 // Threads by name: start one, join it. No pool and no queue; the server has a fixed set of them.
+// What a thread may share is said by the types it uses, not here.
 import CSystem
 import Glibc
 
@@ -15,7 +16,8 @@ public struct Thread {
     }
   }
 
-  /// Runs `body` on a new thread. Returns nil when the system has none to give. `body` may use only what is safe to share.
+  /// Runs `body` on a new thread. Returns nil when the system has none to give. `body` may use only what is safe to
+  /// share.
   public init?(name: String, body: @escaping @Sendable () -> Void) {
     var handle = pthread_t()
     // Rule 8: the retained Start is released by the thread that was started, or below.

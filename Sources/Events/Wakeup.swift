@@ -1,4 +1,5 @@
 // A bell between threads: one rings, the other's event loop wakes. It carries no message; those lie in a mailbox.
+// Ringing twice before the other side looked wakes it once.
 import CSystem
 import Glibc
 

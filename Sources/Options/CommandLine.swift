@@ -1,5 +1,5 @@
-// From the words of a command line to Settings, or to a text and an exit status. It drives Getopt and the two tables and
-// then the cross checks; names, values and messages of single options are with their rows.
+// From the words of a command line to Settings, or to a text and an exit status. It drives Getopt and the two tables
+// and then the cross checks; names, values and messages of single options are with their rows.
 
 /// What the process does after its command line was read.
 public enum Outcome: Sendable {

@@ -1,6 +1,6 @@
-// Takes the words of a command line apart into options and values the way GNU getopt_long does: bundled letters, attached
-// and detached values, abbreviated long names, words that are no options in between. It knows the rows' names and
-// argument kinds; what an option means is not decided here.
+// Takes the words of a command line apart into options and values the way GNU getopt_long does: bundled letters,
+// attached and detached values, abbreviated long names, words that are no options in between. It knows the rows' names
+// and argument kinds; what an option means is not decided here.
 
 /// One pass over the words after the program's name.
 struct Getopt {

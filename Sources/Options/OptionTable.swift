@@ -6,7 +6,7 @@
 public enum OptionTable {
   public static let rows: [OptionRow] = [
     OptionRow(
-      "a", "unix-mask", value: "<octal>", .network, "permission bits of the unix socket (default: 700)", .run(unixMask)),
+      "a", "unix-mask", value: "<octal>", .network, "permission bits of the unix socket (default 700)", .run(unixMask)),
     OptionRow(
       "A", "enable-shutdown", .access, "allow the \"shutdown\" command", .set(\.shutdownCommandEnabled, to: true)),
     OptionRow("Z", "enable-ssl", .network, "TLS on all TCP listeners", .nothing, .needsSupport("TLS")),

@@ -1,6 +1,6 @@
-// Accepting: the main thread takes connections from all listeners, refuses those above the limit, and hands the others to
-// the workers in turn. When descriptors run out it stops listening and tries again every ten milliseconds; clients queue
-// in the kernel meanwhile (reference, section 8.4).
+// Accepting: the main thread takes connections from all listeners, refuses those above the limit, and hands the others
+// to the workers in turn. When descriptors run out it stops listening and tries again every ten milliseconds; clients
+// queue in the kernel meanwhile (reference, section 8.4).
 import CacheCore
 import Events
 import Options

@@ -1,6 +1,6 @@
-// The server as a whole: starts everything in the reference's order (section 8.6), runs the main thread's loop (accepting,
-// signals, the clock), and stops everything. Options are read and checked before it is made; errors here end the process
-// with a message and the reference's exit status.
+// The server as a whole: starts everything in the reference's order (section 8.6), runs the main thread's loop
+// (accepting, signals, the clock), and stops everything. Options are read and checked before it is made; errors here
+// end the process with a message and the reference's exit status.
 import CacheCore
 import Events
 import Options

@@ -1,5 +1,6 @@
-// One client's socket and what is left over between events: a session, unconsumed input, unsent replies. An idle connection
-// owns no buffer. The short way through is `ready`: fill, process (parse, execute, compose), flush. Docs/threads.md.
+// One client's socket and what is left over between events: a session, unconsumed input, unsent replies. An idle
+// connection owns no buffer. The short way through is `ready`: fill, process (parse, execute, compose), flush.
+// Docs/threads.md.
 import CacheCore
 import Events
 
@@ -100,7 +101,8 @@ extension Connection {
     return (transfer, transfer == .bytes(room))
   }
 
-  /// Works on the buffer until it wants input. A fate other than nil ends the turn; the rest of the buffer is a backlog.
+  /// Works on the buffer until it wants input. A fate other than nil ends the turn; the rest of the buffer is a
+  /// backlog.
   @inline(__always)
   private mutating func process(
     _ engine: inout Engine, _ buffer: inout ByteBuffer, _ flushes: inout Int
@@ -157,8 +159,8 @@ extension Connection {
     buffer.refill(from: rest)
   }
 
-  /// The socket has room again: what was left unsent goes first, then the backlog. A session that was told to close does
-  /// so when its last reply is gone.
+  /// The socket has room again: what was left unsent goes first, then the backlog. A session that was told to close
+  /// does so when its last reply is gone.
   mutating func writable(_ engine: inout Engine) -> ConnectionFate {
     guard var rest = unsent.take() else { return .keep }
     let before = rest.unsentByteCount

@@ -1,5 +1,6 @@
-// Who is connected, for `stats conns` and the connection limit: one atomic word per descriptor, written by the thread that
-// owns the connection and readable by all. Addresses are not kept; they are asked of the socket when somebody wants them.
+// Who is connected, for `stats conns` and the connection limit: one atomic word per descriptor, written by the thread
+// that owns the connection and readable by all. Addresses are not kept; they are asked of the socket when somebody
+// wants them.
 import CacheCore
 import Events
 

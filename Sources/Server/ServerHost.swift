@@ -1,5 +1,5 @@
-// The process as the command layer sees it (CacheCore's Host): figures, settings, connections, shutdown, the log. Called
-// from any worker; everything it reads is atomic or fixed at start.
+// The process as the command layer sees it (CacheCore's Host): figures, settings, connections, shutdown, the log.
+// Called from any worker; everything it reads is atomic or fixed at start.
 import CacheCore
 import Events
 import Options

@@ -1,5 +1,5 @@
-// From the operator's settings to what CacheCore wants to know: the one place where the two vocabularies meet, used by the
-// server and by the tests that run the core in process with an operator's options.
+// From the operator's settings to what CacheCore wants to know: the one place where the two vocabularies meet, used by
+// the server and by the tests that run the core in process with an operator's options.
 import CacheCore
 import Options
 

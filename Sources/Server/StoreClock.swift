@@ -1,5 +1,6 @@
-// The server's clock: seconds for the store, ticked once a second by the main thread and read by all workers as one atomic
-// word. Monotonic, so a change of the wall clock expires nothing. Tests of the store do without it and pass their own time.
+// The server's clock: seconds for the store, ticked once a second by the main thread and read by all workers as one
+// atomic word. Monotonic, so a change of the wall clock expires nothing. Tests of the store do without it and pass
+// their own time.
 import CacheCore
 import Events
 

@@ -1,5 +1,6 @@
-// One worker thread: an event loop, its connections, one receive buffer and one engine for all of them. It shares the store
-// with the other workers and takes new connections from its mailbox. Which fate follows which event is in Connection.
+// One worker thread: an event loop, its connections, one receive buffer and one engine for all of them. It shares the
+// store with the other workers and takes new connections from its mailbox. Which fate follows which event is in
+// Connection.
 import CacheCore
 import Events
 import Synchronization

@@ -1,4 +1,5 @@
 // The executable: hands the command line to the server and exits with what it says. Nothing else is here on purpose.
+// Options are read in Options, the start is in Server/Startup.
 import Glibc
 import Server
 

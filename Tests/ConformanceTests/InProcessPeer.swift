@@ -1,5 +1,5 @@
-// A `TranscriptPeer` without sockets: plays a transcript against the core in this process, whole or in pieces of one byte,
-// with the clock moved by hand. Everything the server will say to a send is there when the send returns.
+// A `TranscriptPeer` without sockets: plays a transcript against the core in this process, whole or in pieces of one
+// byte, with the clock moved by hand. Everything the server will say to a send is there when the send returns.
 import CacheCore
 import InProcess
 import Options

@@ -1,6 +1,7 @@
-// A `TranscriptPeer` over TCP: plays a transcript against a server process. Can send in pieces of one byte (TCP_NODELAY), so
-// that a server sees every place where a request can be torn. Not a client: it moves bytes and knows no command.
-// While it sends it also reads, so a long pipeline whose replies fill the socket buffers cannot lock both ends.
+// A `TranscriptPeer` over TCP: plays a transcript against a server process. Can send in pieces of one byte
+// (TCP_NODELAY), so that a server sees every place where a request can be torn. Not a client: it moves bytes and knows
+// no command. While it sends it also reads, so a long pipeline whose replies fill the socket buffers cannot lock both
+// ends.
 import Foundation
 import TestSupport
 

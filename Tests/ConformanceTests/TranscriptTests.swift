@@ -1,6 +1,7 @@
-// Plays every file of Tests/Transcripts against Debian's memcached (the oracle: proves that the transcript tells the truth)
-// and against our server, each over a socket with a fresh process per transcript; ours once more byte by byte.
-// Not the place for cases: those are the text files. Prints one summary line for each of the three, and the differences.
+// Plays every file of Tests/Transcripts against Debian's memcached (the oracle: proves that the transcript tells the
+// truth) and against our server, each over a socket with a fresh process per transcript; ours once more byte by byte.
+// Not the place for cases: those are the text files. Prints one summary line for each of the three, and the
+// differences.
 import Foundation
 import Synchronization
 import TestSupport

@@ -1,6 +1,6 @@
-// A server without sockets and threads: a store, one engine and a session per client, with a clock that tests move by hand.
-// What the real server does between recv and send, it does here between two arrays. Deterministic, so that a failing
-// sequence can be replayed. It knows no transcript and no model; those use it.
+// A server without sockets and threads: a store, one engine and a session per client, with a clock that tests move by
+// hand. What the real server does between recv and send, it does here between two arrays. Deterministic, so that a
+// failing sequence can be replayed. It knows no transcript and no model; those use it.
 import CacheCore
 import Foundation
 

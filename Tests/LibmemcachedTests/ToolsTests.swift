@@ -1,5 +1,5 @@
-// Programs of libmemcached-tools, run as their users run them: memccapable, a conformance test written by libmemcached's
-// own authors, and the small tools in one round trip with files.
+// Programs of libmemcached-tools, run as their users run them: memccapable, a conformance test written by
+// libmemcached's own authors, and the small tools in one round trip with files.
 // They are installed by `make`; where one is missing, its case fails and says how to get it.
 import Foundation
 import TestSupport

@@ -1,5 +1,5 @@
-// A child process for tests, started with posix_spawn: default signal handling, nothing inherited but the three standard
-// descriptors, reaped by its own object, killed when the test process ends.
+// A child process for tests, started with posix_spawn: default signal handling, nothing inherited but the three
+// standard descriptors, reaped by its own object, killed when the test process ends.
 // Foundation's Process does none of this: from a thread of the concurrency pool its children have SIGTERM blocked, and
 // two started at once inherit each other's exit notification, so that waitUntilExit can wait for ever.
 // It is not a shell and reads no output: the caller gives descriptors for the outputs or lets them vanish.

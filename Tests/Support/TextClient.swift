@@ -1,5 +1,6 @@
 // A plain blocking TCP client for tests: sends bytes, reads lines or an exact count, with a time limit on every read.
-// Not a memcached client: it knows no command. The clients nobody here wrote are in LibmemcachedTests and Tests/clients.
+// Not a memcached client: it knows no command. The clients nobody here wrote are in LibmemcachedTests and
+// Tests/clients.
 import Foundation
 
 /// One blocking connection to 127.0.0.1. Not thread-safe.

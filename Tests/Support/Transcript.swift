@@ -1,9 +1,9 @@
-// The format of Tests/Transcripts/*.txt (parser) and its player: what is sent to a cache server and, byte for byte, what
-// comes back. A transcript runs against anything that is a `TranscriptPeer`: a real process behind a socket (SocketPeer), or
-// the command layer in process (five functions to write). Every expected byte is compared, and at the end every connection
-// must answer `version` with exactly its line, so no surplus byte stays unseen; nothing in the format matches "anything".
-// Neither a client nor a server: it knows `version` and `stats` (for the `stat` step), no more. Throws at the first
-// deviation. Tests/Transcripts/README.md explains the notation with an example.
+// The format of Tests/Transcripts/*.txt (parser) and its player: what is sent to a cache server and, byte for byte,
+// what comes back. A transcript runs against anything that is a `TranscriptPeer`: a real process behind a socket
+// (SocketPeer), or the command layer in process (five functions to write). Every expected byte is compared, and at the
+// end every connection must answer `version` with exactly its line, so no surplus byte stays unseen; nothing in the
+// format matches "anything". Neither a client nor a server: it knows `version` and `stats` (for the `stat` step), no
+// more. Throws at the first deviation. Tests/Transcripts/README.md explains the notation with an example.
 import Foundation
 
 /// One parsed transcript file.
@@ -51,8 +51,8 @@ public struct Transcript: Sendable {
     case hangUp
     /// `wait 2`: the clock advances by seconds.
     case wait(Int)
-    /// `differs: reason`: the two servers answer differently, by `decision: ` of ours or because `1.6.18 ` is older than the
-    /// level ours follows; the reason opens with one of these.
+    /// `differs: reason`: the two servers answer differently, by `decision: ` of ours or because `1.6.18 ` is older
+    /// than the level ours follows; the reason opens with one of these.
     case differs(reason: String, ours: [Step], reference: [Step])
   }
 
@@ -62,8 +62,8 @@ public struct Transcript: Sendable {
     case number
     /// `<text>`: visible characters, at least one, up to what follows. Only for values that differ in every run.
     case text
-    /// `<cas:x>`: the first one binds x to the digits found, which must differ from all bound before; the next ones compare
-    /// or, in a line that is sent, insert.
+    /// `<cas:x>`: the first one binds x to the digits found, which must differ from all bound before; the next ones
+    /// compare or, in a line that is sent, insert.
     case cas(String)
   }
 

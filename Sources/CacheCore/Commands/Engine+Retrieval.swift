@@ -1,5 +1,5 @@
-// get, gets, gat, gats: any number of keys, each looked up, composed and unlocked before the next. Keys of a long list are
-// taken in groups, so that the memory of one group's buckets and items is on its way while the CPU still tokenises.
+// get, gets, gat, gats: any number of keys, each looked up, composed and unlocked before the next. Keys of a long list
+// are taken in groups, so that the memory of one group's buckets and items is on its way while the CPU still tokenises.
 
 /// How far a retrieval got.
 enum RetrievalEnd {

@@ -1,5 +1,5 @@
-// One worker's way to the cache: the shared store, the worker's own counters, reply buffer and key scratch. Everything a
-// request needs is reached from here by pointer; nothing on the request path is allocated or reference counted.
+// One worker's way to the cache: the shared store, the worker's own counters, reply buffer and key scratch. Everything
+// a request needs is reached from here by pointer; nothing on the request path is allocated or reference counted.
 // It is not a connection (Session) and does no I/O: the server sends what is in `reply`.
 
 /// What all engines of a process share, settled at start.

@@ -1,8 +1,10 @@
-// The one place where requests about single items happen, whatever protocol they came by: a Request goes in, checked, and a
-// Response comes out. Retrievals and uploads, which move values, have files of their own (Engine+Retrieval, Upload).
+// The one place where requests about single items happen, whatever protocol they came by: a Request goes in, checked,
+// and a Response comes out. Retrievals and uploads, which move values, have files of their own (Engine+Retrieval,
+// Upload).
 
 extension Engine {
-  /// Carries out a request that is complete in itself. Traps for the kinds that Session handles: retrieve, store, stats.
+  /// Carries out a request that is complete in itself. Traps for the kinds that Session handles: retrieve, store,
+  /// stats.
   @inline(never)
   mutating func execute(_ request: Request, _ input: RawSpan) -> Response {
     switch request {
@@ -69,8 +71,8 @@ extension Engine {
     return .number(value)
   }
 
-  /// In place and padded with spaces when it is no longer than what stands there and nobody is sending that; otherwise in
-  /// a new item of the exact length, with flags and expiration time kept. False when there is no room for one.
+  /// In place and padded with spaces when it is no longer than what stands there and nobody is sending that; otherwise
+  /// in a new item of the exact length, with flags and expiration time kept. False when there is no room for one.
   private mutating func storeNumber(
     _ value: UInt64, in item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld
   ) -> Bool {
@@ -84,7 +86,8 @@ extension Engine {
       item.cas = cas
       return true
     }
-    // The hold keeps an eviction for the new chunk from taking this item; it ends before the item is replaced and freed.
+    // The hold keeps an eviction for the new chunk from taking this item; it ends before the item is replaced and
+    // freed.
     guard store.value.hold(item) else { return false }
     let room = try? Store.reserve(
       store, key: item.key, clientFlags: item.clientFlags, exptime: item.exptime, valueByteCount: digits, now: now,

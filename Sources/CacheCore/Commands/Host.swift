@@ -1,5 +1,5 @@
-// What the command layer needs from the process around it, for commands that are not about items. The server implements it
-// with sockets and threads, tests with constants. Nothing here is on the request path of an item.
+// What the command layer needs from the process around it, for commands that are not about items. The server implements
+// it with sockets and threads, tests with constants. Nothing here is on the request path of an item.
 
 /// Figures of the process for `stats`; gauges are of the moment of the call.
 public struct HostFacts: Sendable {

@@ -1,5 +1,6 @@
-// Storage commands from the header on: the item is reserved when the size is known, the value is received in place, the two
-// bytes after it are checked, and only then is the item linked. A session that ends in between drops the reservation.
+// Storage commands from the header on: the item is reserved when the size is known, the value is received in place, the
+// two bytes after it are checked, and only then is the item linked. A session that ends in between drops the
+// reservation.
 
 extension Session {
   /// After the header line. Ends with the item stored, or waiting for its value, or swallowing a value nobody can keep.

@@ -1,6 +1,7 @@
-// One client's side of the conversation: where in the protocol it stands, and the loop that turns its bytes into requests,
-// executes them and composes the replies. No socket, no thread, no clock: bytes come in, replies are left in the engine's
-// buffer, and the caller is told what to do next. So a test can be a client, one byte at a time. States: Docs/wire.md.
+// One client's side of the conversation: where in the protocol it stands, and the loop that turns its bytes into
+// requests, executes them and composes the replies. No socket, no thread, no clock: bytes come in, replies are left in
+// the engine's buffer, and the caller is told what to do next. So a test can be a client, one byte at a time. States:
+// Docs/wire.md.
 
 /// What the caller does after `process`.
 public enum NextStep: Equatable, Sendable {

@@ -1,6 +1,6 @@
-// The `stats` command: which report its words ask for, and how each is put together. The plain one is a table of its own
-// (GeneralStats); settings come from the option table through the host. Matching of the words is the reference's: some by
-// prefix in a fixed order, some exactly (section 6). Never muted by noreply.
+// The `stats` command: which report its words ask for, and how each is put together. The plain one is a table of its
+// own (GeneralStats); settings come from the option table through the host. Matching of the words is the reference's:
+// some by prefix in a fixed order, some exactly (section 6). Never muted by noreply.
 
 extension Engine {
   /// The whole answer to `stats <words>`, asked by the connection `descriptor`.

@@ -1,5 +1,6 @@
-// Counters and flags shared between threads: arrays of 64-bit atomics. A worker's own cells are changed by load and store
-// (no locked instruction), because it is the only writer; everybody may read. Not a place for compound invariants.
+// Counters and flags shared between threads: arrays of 64-bit atomics. A worker's own cells are changed by load and
+// store (no locked instruction), because it is the only writer; everybody may read. Not a place for compound
+// invariants.
 import Synchronization
 
 /// `count` 64-bit atomic words, zero at start, alive until the process ends or `destroy()`.

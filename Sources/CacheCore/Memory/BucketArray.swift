@@ -1,6 +1,7 @@
-// The buckets of the hash table, all its sizes in one reservation of address space: 4-byte item references, zero at start,
-// pages appearing when first touched. Because every size has a fixed place, a growing table publishes no new pointer and an
-// unlocked look (for prefetching) never meets an unmapped one. It does not grow: HashTable says which size is in use.
+// The buckets of the hash table, all its sizes in one reservation of address space: 4-byte item references, zero at
+// start, pages appearing when first touched. Because every size has a fixed place, a growing table publishes no new
+// pointer and an unlocked look (for prefetching) never meets an unmapped one. It does not grow: HashTable says which
+// size is in use.
 import CSystem
 import Glibc
 

@@ -1,5 +1,6 @@
-// Reading bytes: the few primitives that parsers and comparisons need on RawSpan, eight bytes at a time, bounds-checked.
-// Not a parser: nothing here knows a protocol. Numbers are little-endian in registers, as on every machine we run on.
+// Reading bytes: the few primitives that parsers and comparisons need on RawSpan, eight bytes at a time,
+// bounds-checked. Not a parser: nothing here knows a protocol. Numbers are little-endian in registers, as on every
+// machine we run on.
 import Glibc
 
 extension RawSpan {
@@ -73,7 +74,8 @@ extension RawSpan {
   }
 }
 
-/// Bytes named by their place in a buffer: `start ..< end`. A value, so a Request can hold it without borrowing the buffer.
+/// Bytes named by their place in a buffer: `start ..< end`. A value, so a Request can hold it without borrowing the
+/// buffer.
 public struct ByteRange: Equatable, Sendable {
   public var start: Int
   public var end: Int

@@ -1,5 +1,6 @@
-// Access to one item in the arena: fields by name, key and value as bytes. A view, not an owner: it is valid while the lock
-// of its key is held, or while it is held (holds > 0), or while it is a reservation. It decides nothing: Store does.
+// Access to one item in the arena: fields by name, key and value as bytes. A view, not an owner: it is valid while the
+// lock of its key is held, or while it is held (holds > 0), or while it is a reservation. It decides nothing: Store
+// does.
 import CSystem
 import Glibc
 
@@ -232,7 +233,8 @@ struct Item {
     self.exptime = exptime
     sizeAndSegment = sizeAndSegment & ~ItemLayout.valueByteCountMask | UInt32(truncatingIfNeeded: value.byteCount)
     if clientFlags != 0 {
-      unsafe pointer.storeBytes(of: clientFlags, toByteOffset: ItemLayout.fixedByteCount &+ casByteCount, as: UInt32.self)
+      unsafe pointer.storeBytes(
+        of: clientFlags, toByteOffset: ItemLayout.fixedByteCount &+ casByteCount, as: UInt32.self)
     }
     inlineWindow(from: 0).copy(from: value)
   }

@@ -6,7 +6,7 @@
 //        |        |        |        |            |         | segment:2            |         |         |       |
 //        +--------+--------+--------+------------+---------+----------------------+---------+---------+-------+
 //   byte 28: CAS unique, 8 bytes (absent with -C)
-//        then client flags, 4 bytes (absent when 0), then chain head, 8 bytes (chunked items only), then key, then value.
+//        then client flags, 4 bytes (absent when 0), then chain head, 8 bytes (chunked only), then key, then value.
 //
 // A 10-byte key with a 32-byte value and no client flags: 28 + 8 + 10 + 32 = 78 bytes, chunk 96. No NUL, no CRLF.
 

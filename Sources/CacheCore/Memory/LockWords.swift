@@ -1,5 +1,5 @@
-// Four-byte locks in an array, with an optional state word beside each: uncontended one compare-and-swap, contended a futex
-// sleep (never a spin on a descheduled owner). Not recursive, not fair. Users: item stripes, slab classes.
+// Four-byte locks in an array, with an optional state word beside each: uncontended one compare-and-swap, contended a
+// futex sleep (never a spin on a descheduled owner). Not recursive, not fair. Users: item stripes, slab classes.
 // The three states follow U. Drepper, "Futexes Are Tricky" (2011), section 5: 0 free, 1 held, 2 held and awaited.
 import CSystem
 import Synchronization

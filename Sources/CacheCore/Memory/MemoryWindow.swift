@@ -1,5 +1,6 @@
 // A stretch of memory that somebody else keeps alive: where received value bytes go, where a held value is sent from.
-// It carries its own bounds. It does not own or lock: its user says why the memory stays (rules 6 and 7 of Docs/memory.md).
+// It carries its own bounds. It does not own or lock: its user says why the memory stays (rules 6 and 7 of
+// Docs/memory.md).
 import Glibc
 
 /// memcpy, with the sizes of keys inlined: two words that may overlap copy 8 to 16 bytes, two vectors 16 to 32.

@@ -1,6 +1,6 @@
 // A value at a fixed address: the alternative to a class for state that many callers touch on the request path.
-// It counts no references and checks no exclusivity, so it costs one pointer load. It is not a lock: what a Pinned value
-// may be used for from several threads is said by the value's own type. Docs/memory.md, rules 1 and 2.
+// It counts no references and checks no exclusivity, so it costs one pointer load. It is not a lock: what a Pinned
+// value may be used for from several threads is said by the value's own type. Docs/memory.md, rules 1 and 2.
 
 /// A heap cell for one `Value`, at the same address from `init` until `destroy()`.
 ///

@@ -1,5 +1,5 @@
-// The event counters: one row each, with the name on the wire. What is computed when asked for (uptime, bytes, gauges) is
-// not here but in GeneralStats, which is the table of the `stats` command and refers to these rows.
+// The event counters: one row each, with the name on the wire. What is computed when asked for (uptime, bytes, gauges)
+// is not here but in GeneralStats, which is the table of the `stats` command and refers to these rows.
 
 /// Counters that every worker keeps for itself; the sum over all workers is what clients see.
 public enum Counter: Int, CaseIterable, Sendable {

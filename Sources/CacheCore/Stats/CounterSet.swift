@@ -1,5 +1,5 @@
-// One thread's counters, and their sum over all threads. Adding is a plain load and store by the only writer; reading is
-// allowed to anybody. `stats reset` remembers the sums as a baseline instead of writing into other threads' cells.
+// One thread's counters, and their sum over all threads. Adding is a plain load and store by the only writer; reading
+// is allowed to anybody. `stats reset` remembers the sums as a baseline instead of writing into other threads' cells.
 
 /// The cells of one thread. Only that thread adds.
 public struct CounterSet: Sendable {

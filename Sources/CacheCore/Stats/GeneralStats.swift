@@ -1,6 +1,6 @@
-// The table of plain `stats`: every key in the reference's order (section 6.1) and where its figure comes from. A thing that
-// does not exist in this server prints an honest zero, because tools fail on missing keys; Docs/compatibility.md lists them.
-// The whole answer stays below 4096 bytes, which is all that collectd reads.
+// The table of plain `stats`: every key in the reference's order (section 6.1) and where its figure comes from. A thing
+// that does not exist in this server prints an honest zero, because tools fail on missing keys; Docs/compatibility.md
+// lists them. The whole answer stays below 4096 bytes, which is all that collectd reads.
 
 /// Sums over all slab classes, and other figures of the store, taken at once.
 struct StoreFigures {

@@ -1,5 +1,5 @@
-// `stats detail`: gets, hits, sets and deletes by key prefix, the part before the delimiter (-D). Off unless asked for; then
-// each counted command takes one lock. At most 65,536 prefixes, so a client cannot make it grow without end.
+// `stats detail`: gets, hits, sets and deletes by key prefix, the part before the delimiter (-D). Off unless asked for;
+// then each counted command takes one lock. At most 65,536 prefixes, so a client cannot make it grow without end.
 import Synchronization
 
 public final class PrefixCounts: Sendable {

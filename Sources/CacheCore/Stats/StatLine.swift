@@ -1,4 +1,5 @@
 // The bytes of a `stats` answer: STAT lines and the END. Reports are built as a whole, outside the request path.
+// It knows no statistic: GeneralStats and StatsReport do.
 
 struct StatLines {
   private(set) var bytes: [UInt8] = []

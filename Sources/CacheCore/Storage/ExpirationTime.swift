@@ -1,5 +1,5 @@
-// Expiration times: what a client writes and what an item keeps. The store's clock counts seconds from a moment 62 seconds
-// before the server started, so that 0 can mean "never" and 1 "expired long ago" (reference, section 2.3).
+// Expiration times: what a client writes and what an item keeps. The store's clock counts seconds from a moment 62
+// seconds before the server started, so that 0 can mean "never" and 1 "expired long ago" (reference, section 2.3).
 // It reads no clock: `now` is an argument everywhere.
 
 /// The store's clock at the start, and the conversions that need it.
@@ -16,8 +16,8 @@ public struct ClockBase: Sendable {
   /// What an item keeps when it is already expired at birth.
   static let alreadyExpired: UInt32 = 1
 
-  /// What an item keeps for the client's `exptime`: 0 for ever, otherwise the last second of the store's clock in which it
-  /// lives. A relative n therefore lives at least n and less than n + 1 seconds. Negative means expired.
+  /// What an item keeps for the client's `exptime`: 0 for ever, otherwise the last second of the store's clock in which
+  /// it lives. A relative n therefore lives at least n and less than n + 1 seconds. Negative means expired.
   @inline(__always)
   func exptime(_ exptime: Int64, now: UInt32) -> UInt32 {
     if exptime == 0 { return 0 }

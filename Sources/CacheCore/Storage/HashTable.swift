@@ -1,13 +1,15 @@
 // The hash table: chains of items from 4-byte buckets, doubled without ever stopping the workers.
-// Each item-lock stripe owns the buckets whose low bits are its number, and moves to the next size on its own, a few buckets
-// at a time under its own lock: a look-up waits for at most one such step. The state of a stripe is its table's power and how
-// many of its rows have moved on already (row r of stripe s is bucket r * stripes + s). It knows no key and no expiry.
+// Each item-lock stripe owns the buckets whose low bits are its number, and moves to the next size on its own, a few
+// buckets at a time under its own lock: a look-up waits for at most one such step. The state of a stripe is its table's
+// power and how many of its rows have moved on already (row r of stripe s is bucket r * stripes + s). It knows no key
+// and no expiry.
 
 struct HashTable: Sendable {
   private let arena: Arena
   private let locks: ItemLocks
   private let buckets: BucketArray
-  /// 0: the power all stripes have reached; 1: 1 while growing; 2: the stripe that moves next; 3: bytes of the sizes in use.
+  /// 0: the power all stripes have reached; 1: 1 while growing; 2: the stripe that moves next; 3: bytes of the sizes in
+  /// use.
   private let shared: AtomicCells
   static let maximumPower = 32
   private static let rowBits: UInt32 = 26

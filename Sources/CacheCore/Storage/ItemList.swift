@@ -1,5 +1,5 @@
-// A doubly linked list of items through their own header: newest at the head, eviction at the tail. One per slab class and
-// segment, guarded by the class lock. It orders; what the order means is the policy's business (SegmentedLRU).
+// A doubly linked list of items through their own header: newest at the head, eviction at the tail. One per slab class
+// and segment, guarded by the class lock. It orders; what the order means is the policy's business (SegmentedLRU).
 
 struct ItemList: Sendable {
   private(set) var head = ItemRef.none

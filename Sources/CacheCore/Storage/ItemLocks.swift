@@ -1,6 +1,6 @@
-// The locks that guard items: striped by key hash, a few thousand of them, each with the growth state of its share of the
-// hash table beside it. Whoever changes a chain or an item's fields shows an ItemLockHeld, which only this file makes.
-// Order: item lock, then class lock, then page lock. With a class lock held, item locks are only tried.
+// The locks that guard items: striped by key hash, a few thousand of them, each with the growth state of its share of
+// the hash table beside it. Whoever changes a chain or an item's fields shows an ItemLockHeld, which only this file
+// makes. Order: item lock, then class lock, then page lock. With a class lock held, item locks are only tried.
 
 /// The item lock of one stripe, held until this value's life ends.
 struct ItemLockHeld: ~Copyable {

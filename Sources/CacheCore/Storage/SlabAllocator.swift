@@ -1,6 +1,7 @@
 // Pages and chunks: which page belongs to which class, which chunks are free. Memory is never given to anybody by size,
-// only by class, and returns to the class it came from. One lock per class guards its free chunks, its LRU lists and its
-// statistics; one more guards the pool of pages. It evicts nothing: Store decides what to free when a class has no chunk.
+// only by class, and returns to the class it came from. One lock per class guards its free chunks, its LRU lists and
+// its statistics; one more guards the pool of pages. It evicts nothing: Store decides what to free when a class has no
+// chunk.
 
 /// Statistics of one class, `stats items`; guarded by the class lock.
 struct ClassStatistics: Sendable {

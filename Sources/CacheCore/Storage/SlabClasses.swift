@@ -92,7 +92,8 @@ struct SlabClasses: Sendable {
       return String(repeating: " ", count: max(0, width - digits.count)) + digits
     }
     return (1..<count).map {
-      "slab class \(padded($0, 3)): chunk size \(padded(chunkByteCount($0), 9)) perslab \(padded(chunksPerPage($0), 7))\n"
+      "slab class \(padded($0, 3)): chunk size \(padded(chunkByteCount($0), 9)) "
+        + "perslab \(padded(chunksPerPage($0), 7))\n"
     }.joined()
   }
 

@@ -1,9 +1,9 @@
-// Making room: a free chunk, a new page, or the chunk of the least recently used item of the class. The order is a list with
-// second chances: a hit only sets a bit, and the tail is asked for it. Not a background task: see Store+Upkeep.
+// Making room: a free chunk, a new page, or the chunk of the least recently used item of the class. The order is a list
+// with second chances: a hit only sets a bit, and the tail is asked for it. Not a background task: see Store+Upkeep.
 
 extension Store {
-  /// How many items a search looks at that it cannot take (their lock or a hold is in the way). Held ones go to the head,
-  /// so a client that does not read what it asked for cannot block the tail.
+  /// How many items a search looks at that it cannot take (their lock or a hold is in the way). Held ones go to the
+  /// head, so a client that does not read what it asked for cannot block the tail.
   private static let busyLimit = 128
   /// How many active items one search sends back to the head.
   private static let secondChanceLimit = 64

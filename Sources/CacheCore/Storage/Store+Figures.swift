@@ -1,5 +1,5 @@
-// What the store can say about itself: gauges and sums for the `stats` commands, the size histogram, and the key dump of a
-// class. Each takes class locks one at a time; none is on the request path.
+// What the store can say about itself: gauges and sums for the `stats` commands, the size histogram, and the key dump
+// of a class. Each takes class locks one at a time; none is on the request path.
 
 /// One class at one moment.
 struct ClassFigures {
@@ -74,8 +74,8 @@ extension Store {
   /// The most bytes a dump may have (reference, section 6.9).
   private static let dumpByteCount = 2 << 20
 
-  /// `ITEM <key> [<bytes> b; <unix expiration or 0> s]` for each item of the class from the newest on, then END. Keys that
-  /// would break the lines are left out. Holds the class lock throughout, as long as 2 MB of lines take.
+  /// `ITEM <key> [<bytes> b; <unix expiration or 0> s]` for each item of the class from the newest on, then END. Keys
+  /// that would break the lines are left out. Holds the class lock throughout, as long as 2 MB of lines take.
   func cacheDump(slabClass: Int, limit: Int) -> [UInt8] {
     var lines: [UInt8] = []
     if slabClass >= 1, slabClass < slabs.classes.count {

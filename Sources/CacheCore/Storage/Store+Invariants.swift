@@ -1,4 +1,5 @@
 // What must be true of a quiet store, checked item by item. Tests call it after their steps; the server never does.
+// Each broken invariant is a sentence, so a failing test says what is wrong and where.
 
 extension Store {
   /// Every broken invariant in words; empty when all hold. No other thread may use the store meanwhile, and no

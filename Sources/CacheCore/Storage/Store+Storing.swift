@@ -1,5 +1,6 @@
-// Storing: a chunk is reserved when the size is known, filled in place while bytes arrive, and linked when it is complete.
-// A reservation that is dropped at any moment frees its chunks, so a client that dies mid-value leaves nothing behind.
+// Storing: a chunk is reserved when the size is known, filled in place while bytes arrive, and linked when it is
+// complete. A reservation that is dropped at any moment frees its chunks, so a client that dies mid-value leaves
+// nothing behind.
 
 /// What happens to a finished value; the storage commands of the protocols.
 public enum StoreMode: UInt8, Sendable {
@@ -115,8 +116,8 @@ extension Store {
     return Reservation(store: store, ref: ref)
   }
 
-  /// A large item: the head fills a chunk of the last class, the rest follows in a chain of chunks, the last as small as
-  /// fits. Dropping the half-built reservation frees what it has so far.
+  /// A large item: the head fills a chunk of the last class, the rest follows in a chain of chunks, the last as small
+  /// as fits. Dropping the half-built reservation frees what it has so far.
   @inline(never)
   private static func reserveChunked(
     _ store: Pinned<Store>, key: RawSpan, clientFlags: UInt32, exptime: UInt32, valueByteCount: Int, overhead: Int,
@@ -148,8 +149,8 @@ extension Store {
     return reservation
   }
 
-  /// `set` of a value that is all there: found once, locked once, and overwritten in place where it fits. Takes the item
-  /// lock. Returns the class it counts for.
+  /// `set` of a value that is all there: found once, locked once, and overwritten in place where it fits. Takes the
+  /// item lock. Returns the class it counts for.
   @inline(__always)
   static func set(
     _ store: Pinned<Store>, key: RawSpan, clientFlags: UInt32, exptime: UInt32, value: RawSpan, now: UInt32
@@ -162,8 +163,9 @@ extension Store {
       store, old, hash, key: key, clientFlags: clientFlags, exptime: exptime, value: value, now: now, held)
   }
 
-  /// Puts the value where the old one is, when that is of the same class, has the same header and is not being sent. The
-  /// item keeps its place on the list and earns a second chance there. Wants the item lock. nil when it does not fit.
+  /// Puts the value where the old one is, when that is of the same class, has the same header and is not being sent.
+  /// The item keeps its place on the list and earns a second chance there. Wants the item lock. nil when it does not
+  /// fit.
   @inline(__always)
   private func overwrite(
     _ item: Item, _ clientFlags: UInt32, _ exptime: UInt32, _ value: RawSpan, now: UInt32
@@ -176,15 +178,19 @@ extension Store {
     let slabClass = slabs.slabClass(of: item.ref)
     if growth != 0 {
       let total = item.totalByteCount &+ growth
-      guard total <= configuration.itemSizeMaxBytes, slabs.classes.slabClass(for: total) == slabClass else { return nil }
+      guard total <= configuration.itemSizeMaxBytes, slabs.classes.slabClass(for: total) == slabClass else {
+        return nil
+      }
       let classHeld = slabs.lock(slabClass)
       // Sizes change only with both locks held, so that whoever adds them up sees list and item agree.
       item.overwrite(
-        clientFlags: clientFlags, exptime: exptime, value: value, chunkByteCount: slabs.classes.chunkByteCount(slabClass))
+        clientFlags: clientFlags, exptime: exptime, value: value,
+        chunkByteCount: slabs.classes.chunkByteCount(slabClass))
       slabs.withClass(classHeld) { $0.list.noteGrowth(growth) }
     } else {
       item.overwrite(
-        clientFlags: clientFlags, exptime: exptime, value: value, chunkByteCount: slabs.classes.chunkByteCount(slabClass))
+        clientFlags: clientFlags, exptime: exptime, value: value,
+        chunkByteCount: slabs.classes.chunkByteCount(slabClass))
     }
     item.cas = nextCAS()
     item.lastAccess = birthTime(now)
@@ -196,6 +202,7 @@ extension Store {
     _ store: Pinned<Store>, _ old: Item?, _ hash: UInt64, key: RawSpan, clientFlags: UInt32, exptime: UInt32,
     value: RawSpan, now: UInt32, _ held: borrowing ItemLockHeld
   ) throws(ReservationFailure) -> Int {
+    var old = old
     // The hold keeps an eviction for the new chunk from taking the old item, whose lock is ours already. It is over
     // before the item is replaced and freed.
     if let old { old.holds += 1 }
@@ -204,11 +211,17 @@ extension Store {
       reservation = try reserve(
         store, key: key, clientFlags: clientFlags, exptime: exptime, valueByteCount: value.byteCount, now: now,
         heldStripe: held.stripe)
+      if let old { old.holds -= 1 }
     } catch {
       if let old { old.holds -= 1 }
-      throw error
+      guard error == .noMemory, let last = old else { throw error }
+      // It may be the only one that could make room; a set that fails would remove it anyway.
+      store.value.unlink(last, hash, held)
+      old = nil
+      reservation = try reserve(
+        store, key: key, clientFlags: clientFlags, exptime: exptime, valueByteCount: value.byteCount, now: now,
+        heldStripe: held.stripe)
     }
-    if let old { old.holds -= 1 }
     _ = reservation.fill(value)
     reservation.item.cas = store.value.nextCAS()
     if let old {
@@ -219,8 +232,8 @@ extension Store {
     return store.value.slabs.slabClass(of: reservation.keep())
   }
 
-  /// Makes a filled reservation visible, or not, as `mode` says. Takes the item lock of the key. `expectedCAS` matters for
-  /// `.cas` only. Returns the outcome, the new CAS unique, and the class that the outcome counts for.
+  /// Makes a filled reservation visible, or not, as `mode` says. Takes the item lock of the key. `expectedCAS` matters
+  /// for `.cas` only. Returns the outcome, the new CAS unique, and the class that the outcome counts for.
   @inline(__always)
   static func commit(
     _ store: Pinned<Store>, _ reservation: consuming Reservation, mode: StoreMode, expectedCAS: UInt64, now: UInt32
@@ -278,7 +291,8 @@ extension Store {
     return (.stored, item.cas, slabs.slabClass(of: reservation.keep()))
   }
 
-  /// Both values in a new item with the flags and expiration time of the old one. nil when it is too large or no room is.
+  /// Both values in a new item with the flags and expiration time of the old one. nil when it is too large or no room
+  /// is.
   private static func join(
     _ store: Pinned<Store>, _ old: Item, _ added: Item, oldFirst: Bool, now: UInt32, _ held: borrowing ItemLockHeld
   ) -> Reservation? {

@@ -1,5 +1,6 @@
 // What happens besides requests: flushes, the clock's tick, growth of the hash table, the search for expired items, the
-// memory limit. Each is a bounded step that a maintenance thread calls, and tests call by hand with a clock of their own.
+// memory limit. Each is a bounded step that a maintenance thread calls, and tests call by hand with a clock of their
+// own.
 
 extension Store {
   /// Makes everything stored so far invisible at once; memory returns as the dead are met. Items stored from now on,
@@ -77,8 +78,8 @@ extension Store {
     }
   }
 
-  /// Looks at up to `items` items of a class from the tail on and frees the dead among them. The next call goes on where
-  /// this one stopped. Returns false when it has reached the head.
+  /// Looks at up to `items` items of a class from the tail on and frees the dead among them. The next call goes on
+  /// where this one stopped. Returns false when it has reached the head.
   public func crawlStep(slabClass: Int, items: Int, now: UInt32) -> Bool {
     let classHeld = slabs.lock(slabClass)
     var ref = slabs.withClass(classHeld) { $0.crawlPosition.isNone ? $0.list.tail : $0.crawlPosition }

@@ -1,5 +1,5 @@
-// The cache itself: finds, stores, replaces, deletes, evicts. All rules about what may be stored are here, and none about
-// protocols, sockets or clocks: `now` is an argument (seconds of the store's clock), keys and values are bytes.
+// The cache itself: finds, stores, replaces, deletes, evicts. All rules about what may be stored are here, and none
+// about protocols, sockets or clocks: `now` is an argument (seconds of the store's clock), keys and values are bytes.
 // Shared by all workers. Every method says which lock it takes or wants to be shown; the order is in ItemLocks.swift.
 // Companions: Store+Storing (reserve, commit), Store+Eviction, Store+Upkeep (flush, growth, expiry), Store+Invariants.
 
@@ -211,7 +211,8 @@ public struct Store: ~Copyable, Sendable {
     slabs.give(item, classHeld)
   }
 
-  /// Frees the continuation chunks of an item of the last class, whose lock is shown; a smaller tail's class is locked too.
+  /// Frees the continuation chunks of an item of the last class, whose lock is shown; a smaller tail's class is locked
+  /// too.
   @inline(never)
   private func freeChain(_ item: Item, _ classHeld: borrowing ClassLockHeld) {
     var ref = item.firstChunk

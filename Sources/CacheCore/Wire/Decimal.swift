@@ -1,4 +1,5 @@
 // Decimal numbers as the protocols write them. Each reader says exactly what it accepts; none allocates or traps.
+// Not for values: what incr and decr see in a stored value has a reader of its own, at the end.
 
 extension UInt64 {
   /// How many decimal digits the number has, 1 to 20.
@@ -84,7 +85,7 @@ extension RawSpan {
     }
     let digits = ByteRange(start: range.start + 1, end: range.end)
     guard byte(at: digits.start) != 0x2b, let value = unsignedLongNumber(digits) else { return nil }
-    return Int64(exactly: value).map { -$0 }
+    return value <= 1 << 63 ? Int64(truncatingIfNeeded: 0 &- value) : nil
   }
 
   /// The number that incr and decr see in a stored value: blanks, an optional plus, digits up to the end or a blank.

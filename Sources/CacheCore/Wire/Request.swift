@@ -1,5 +1,5 @@
-// What a client asked for, after parsing and checking and before anything happened: plain values, keys and words named by
-// their place in the receive buffer. All protocols parse into these; the executor knows no other input.
+// What a client asked for, after parsing and checking and before anything happened: plain values, keys and words named
+// by their place in the receive buffer. All protocols parse into these; the executor knows no other input.
 
 /// Which kind of look-up.
 struct Retrieval: Equatable {

@@ -1,4 +1,5 @@
 // Responses and values in the text protocol's words. It only appends: whoever calls has made sure of the room.
+// The error lines are the reference's, letter by letter; the transcripts compare them.
 
 enum TextComposer {
   /// Room that any Response needs.

@@ -1,5 +1,5 @@
-// The text protocol's command lines into Requests (protocol.txt; reference, section 2). A Request leaves here only when all
-// of its line is valid, so nothing that is refused has had an effect. It executes nothing and keeps nothing.
+// The text protocol's command lines into Requests (protocol.txt; reference, section 2). A Request leaves here only when
+// all of its line is valid, so nothing that is refused has had an effect. It executes nothing and keeps nothing.
 
 enum TextParser {
   static let longestKeyByteCount = 250
@@ -63,8 +63,8 @@ enum TextParser {
   @inline(__always)
   private static func isKey(_ key: ByteRange) -> Bool { key.count > 0 && key.count <= longestKeyByteCount }
 
-  /// Whether the last word of `line`, which begins after the verb, is `noreply`: wherever it stands, also in the place of
-  /// another argument.
+  /// Whether the last word of `line`, which begins after the verb, is `noreply`: wherever it stands, also in the place
+  /// of another argument.
   @inline(__always)
   private static func noreply(_ input: RawSpan, _ line: Tokenizer) -> Bool {
     // Most lines end in a digit, and are done with here.

@@ -1,5 +1,6 @@
 // Cuts a command line into words separated by spaces. Any other byte belongs to a word, tabs and control bytes too
-// (reference, section 2.1). It reads eight bytes at a time, so the span must have slack behind the line (ByteBuffer has).
+// (reference, section 2.1). It reads eight bytes at a time, so the span must have slack behind the line (ByteBuffer
+// has).
 
 struct Tokenizer {
   private(set) var position: Int
@@ -12,8 +13,8 @@ struct Tokenizer {
     self.end = end
   }
 
-  /// The next word; an empty range at the end of the line. A word after a single space costs one load for its first seven
-  /// bytes, blank included.
+  /// The next word; an empty range at the end of the line. A word after a single space costs one load for its first
+  /// seven bytes, blank included.
   @inline(__always)
   mutating func next(_ input: RawSpan) -> ByteRange {
     var start = position

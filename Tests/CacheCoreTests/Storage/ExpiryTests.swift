@@ -184,13 +184,14 @@ struct ExpiryTests {
   }
 
   /// Between two steps the items around the crawler's place are removed, replaced or joined by new ones: nothing that
-  /// expired before the crawl is missed.
+  /// expired before the crawl is missed, and nothing is looked at twice.
   @Test(arguments: 0..<8) func theCrawlerGoesOnUnderRemovals(_ seed: Int) throws {
     let (test, slabClass) = try crawled(200)
     var random = SeededRandom(seed: UInt64(seed))
     var gone: Set<Int> = []
     var isGoingOn = true
     var steps = 0
+    var replaced = 0
     while isGoingOn {
       isGoingOn = crawl(test, slabClass, items: 5)
       steps += 1
@@ -204,6 +205,7 @@ struct ExpiryTests {
           gone.insert(number)
         } else {
           try test.put("\(number)", bytes("w"))
+          replaced += 1
           gone.remove(number)
         }
       }
@@ -211,6 +213,8 @@ struct ExpiryTests {
       #expect(test.broken() == [], "seed \(seed)")
     }
     #expect(test.statistics.crawlerReclaimed == 67, "seed \(seed)")
+    #expect(replaced > 0)
+    #expect(test.statistics.crawlerItemsChecked <= 200 + UInt64(replaced), "seed \(seed)")
     for number in 0..<200 {
       #expect(test.has("\(number)") == (number % 3 != 0 && !gone.contains(number)), "seed \(seed): \(number)")
     }

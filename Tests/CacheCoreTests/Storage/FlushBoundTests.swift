@@ -1,5 +1,5 @@
-// The bound that flush_all raises: it may run ahead of the clock, but never so far that it could wrap. What a flush means for
-// single commands is in the transcripts.
+// The bound that flush_all raises: it may run ahead of the clock, but never so far that it could wrap. What a flush
+// means for single commands is in the transcripts.
 import InProcess
 import Testing
 
