@@ -1,6 +1,6 @@
 // swift-tools-version: 6.2
 // The package: one hot module (CacheCore), thin modules around it, one executable that serves and one that measures.
-// Imports go downwards only: swiftcached -> Server -> {CacheCore, Events, Options}. Docs/architecture.md has the picture.
+// Imports go downwards only: swiftcached -> Server -> {CacheCore, Events, Options}; the picture: Docs/architecture.md.
 import PackageDescription
 
 let strict: [SwiftSetting] = [

@@ -1,5 +1,5 @@
-// The few system facilities Swift cannot import: futexes (a variadic call), cache prefetch (a compiler builtin), relaxed
-// accesses to plain words, and calls that glibc declares only under _GNU_SOURCE. Nothing here keeps state.
+// The few system facilities Swift cannot import: futexes (a variadic call), cache prefetch (a compiler builtin),
+// relaxed accesses to plain words, and calls that glibc declares only under _GNU_SOURCE. Nothing here keeps state.
 // It declares what it calls instead of including glibc's headers, so that it fits beside every other imported module.
 #pragma once
 #include <stdint.h>
