@@ -98,10 +98,19 @@ struct OverwritingTests {
     #expect(test.peek("0") == pattern(9500, salt: 1))
     try test.set("large", pattern(19_000))
     for number in 1..<52 { try test.set("large \(number)", pattern(19_000)) }
-    // To the other class there is no way; the old value stays, and nobody holds it.
+    // To the other class there is no way; the old value goes, as with any set that fails, and its chunk is free again.
     #expect(throws: ReservationFailure.noMemory) { try test.set("0", pattern(15_000)) }
-    #expect(test.peek("0") == pattern(9500, salt: 1))
-    #expect(test.withItem("0") { $0.holds } == 0)
+    #expect(!test.has("0"))
+    try test.set("new", pattern(9000))
+    #expect(test.broken() == [])
+  }
+
+  /// The old value is the only one that could make room for the new one.
+  @Test func aSetMayTakeThePlaceOfItsOwnOldValue() throws {
+    let test = TestStore { $0.memoryLimitBytes = 1 << 20 }
+    try test.set("a", pattern(1_040_000))
+    try test.set("a", pattern(1_040_001))
+    #expect(test.withItem("a") { $0.valueByteCount } == 1_040_001)
     #expect(test.broken() == [])
   }
 
