@@ -24,27 +24,6 @@ private let serverAnswers: Bool = {
   return (try? client.command("version"))?.hasPrefix("VERSION ") ?? false
 }()
 
-/// Runs `body` with 0..<count on as many threads of the operating system at once, and gives their results in order.
-func onThreads<Result: Sendable>(_ count: Int, _ body: @escaping @Sendable (Int) -> Result) -> [Result] {
-  let results = SharedList<Result>(count)
-  let group = DispatchGroup()
-  for index in 0..<count {
-    group.enter()
-    Thread.detachNewThread {
-      let result = body(index)
-      results.items.withLock { $0[index] = result }
-      group.leave()
-    }
-  }
-  group.wait()
-  return results.items.withLock { $0.compactMap { $0 } }
-}
-
-private final class SharedList<Element: Sendable>: Sendable {
-  let items: Mutex<[Element?]>
-  init(_ count: Int) { items = Mutex(Array(repeating: nil, count: count)) }
-}
-
 /// A program of the system, run to its end.
 struct ExternalProgram {
   struct Ended {

@@ -160,7 +160,8 @@ extension ServerSuite {
       for (name, sum) in sums where sum > 0 { #expect(Int(stats[name] ?? "") == sum, "\(name)") }
       if options == ["-m", "256"] {
         #expect(stats["evictions"] == "0")
-      } else {
+      } else if !ProcessFacts(server).isSanitized {
+        // A sanitized server is too slow to fill its memory in this time.
         #expect(stats["evictions"] != "0")
       }
       #expect(server.stop() == 0)

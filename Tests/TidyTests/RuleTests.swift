@@ -78,7 +78,7 @@ struct RuleTests {
     let lines = { (count: Int) in String(repeating: "a\n", count: count) }
     #expect(complaints(.fileLength, RuleTests.wire, lines(500)) == [])
     #expect(complaints(.fileLength, RuleTests.wire, lines(501)).count == 1)
-    #expect(complaints(.fileLength, "Tests/Support/Transcript.swift", lines(600)) == [])
+    #expect(complaints(.fileLength, "Tests/clients/php/users.php", lines(600)) == [])
   }
 
   @Test(arguments: [

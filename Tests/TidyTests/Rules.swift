@@ -163,7 +163,6 @@ struct Rule: Sendable {
 
   /// Files of more than 500 lines ask whether they hold two ideas; these were asked.
   private static let longFiles: [String: String] = [
-    "Tests/Support/Transcript.swift": "a grammar, its parser and its player, read together",
     "Tests/clients/php/users.php": "one user's session after the other",
   ]
 

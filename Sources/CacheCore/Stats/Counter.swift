@@ -3,7 +3,7 @@
 
 /// Counters that every worker keeps for itself; the sum over all workers is what clients see.
 public enum Counter: Int, CaseIterable, Sendable {
-  case getCommands, setCommands, flushCommands, touchCommands, metaCommands
+  case getCommands, flushCommands, touchCommands, metaCommands
   case getMisses, getExpired, getFlushed
   case deleteMisses, incrMisses, decrMisses, casMisses, touchMisses
   case storeTooLarge, storeNoMemory

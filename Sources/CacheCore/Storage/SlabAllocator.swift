@@ -158,19 +158,4 @@ struct SlabAllocator: Sendable {
   /// The most pages the reservation can hold.
   var pageCapacity: Int { pageClass.count - SlabAllocator.firstPage }
   func setPageLimit(_ pages: Int) { shared.store(1, UInt64(pages)) }
-
-  /// Every chunk of the class that may hold an item, fresh ones left out; for invariant checks on a quiet store.
-  func forEachChunk(of slabClass: Int, _ body: (Item) -> Void) {
-    let size = classes.chunkByteCount(slabClass)
-    let pages = pagesInUse
-    for page in SlabAllocator.firstPage..<(SlabAllocator.firstPage + pages) where Int(pageClass[page]) == slabClass {
-      let start = page * SlabClasses.pageByteCount
-      let fresh = state[slabClass].freshCount > 0 ? state[slabClass].freshOffset : Int.max
-      for index in 0..<classes.chunksPerPage(slabClass) {
-        let offset = start + index * size
-        if fresh >= start, fresh < start + SlabClasses.pageByteCount, offset >= fresh { break }
-        body(arena.item(arena.ref(byteOffset: offset)))
-      }
-    }
-  }
 }

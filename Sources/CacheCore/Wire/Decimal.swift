@@ -29,6 +29,12 @@ extension RawSpan {
       }
       return value
     }
+    return checkedNumber(range)
+  }
+
+  /// Digits only, any number of them; nil when one is none or the number is above 2^64 - 1.
+  private func checkedNumber(_ range: ByteRange) -> UInt64? {
+    var value: UInt64 = 0
     for offset in range.start..<range.end {
       let digit = byte(at: offset) &- 0x30
       guard digit < 10 else { return nil }
@@ -64,17 +70,7 @@ extension RawSpan {
   func unsignedLongNumber(_ range: ByteRange) -> UInt64? {
     var start = range.start
     if start < range.end, byte(at: start) == 0x2b { start += 1 }
-    guard start < range.end else { return nil }
-    var value: UInt64 = 0
-    for offset in start..<range.end {
-      let digit = byte(at: offset) &- 0x30
-      guard digit < 10 else { return nil }
-      let (tenfold, overflow) = value.multipliedReportingOverflow(by: 10)
-      let (sum, carry) = tenfold.addingReportingOverflow(UInt64(digit))
-      if overflow || carry { return nil }
-      value = sum
-    }
-    return value
+    return start < range.end ? checkedNumber(ByteRange(start: start, end: range.end)) : nil
   }
 
   /// As C's strtol reads a whole word of any length: an optional sign, then digits; nil outside 64 bits.

@@ -1,28 +1,8 @@
-// Threads that put load on a server while a test looks at it: several workers to their end, and a flood that runs until
-// it is stopped. Not a load generator for measuring: that is the Bench target.
+// A load on a server while a test looks at it: a flood that runs until it is stopped.
+// Not a load generator for measuring: that is the Bench target.
+// measuring: that is the Bench target.
 import Foundation
 import Synchronization
-
-/// Runs `body` with 0..<count on as many threads at once, and gives their results in order.
-func onThreads<Result: Sendable>(_ count: Int, _ body: @escaping @Sendable (Int) -> Result) -> [Result] {
-  let results = ResultList<Result>(count)
-  let group = DispatchGroup()
-  for index in 0..<count {
-    group.enter()
-    Thread.detachNewThread {
-      let result = body(index)
-      results.items.withLock { $0[index] = result }
-      group.leave()
-    }
-  }
-  group.wait()
-  return results.items.withLock { $0.compactMap { $0 } }
-}
-
-private final class ResultList<Element: Sendable>: Sendable {
-  let items: Mutex<[Element?]>
-  init(_ count: Int) { items = Mutex(Array(repeating: nil, count: count)) }
-}
 
 /// Sends the same requests without a pause and throws the replies away, from two threads, until `stop`.
 final class Flood: Sendable {
