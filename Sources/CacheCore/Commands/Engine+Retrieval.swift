@@ -94,6 +94,7 @@ extension Engine {
       counters.add(.touchCommands)
       counters.add(.touchHits, slabClass: slabClass)
       item.exptime = store.value.clockBase.exptime(retrieval.exptime, now: now)
+      store.value.noteMortal(exptime: item.exptime)
     } else {
       counters.add(.getCommands)
       counters.add(.getHits, slabClass: slabClass)

@@ -49,6 +49,7 @@ extension Engine {
     }
     counters.add(.touchHits, slabClass: store.value.slabs.slabClass(of: item.ref))
     item.exptime = store.value.clockBase.exptime(exptime, now: now)
+    store.value.noteMortal(exptime: item.exptime)
     store.value.bump(item, now: now)
     _ = consume held
     return .touched

@@ -103,6 +103,7 @@ extension Store {
       keyByteCount: key.byteCount, hasClientFlags: clientFlags != 0, casByteCount: store.value.arena.casByteCount)
     let total = overhead &+ valueByteCount
     guard total <= store.value.configuration.itemSizeMaxBytes else { throw .tooLarge }
+    store.value.noteMortal(exptime: exptime)
     let classes = store.value.slabs.classes
     guard let slabClass = classes.slabClass(for: total) else {
       return try reserveChunked(
@@ -192,6 +193,7 @@ extension Store {
         clientFlags: clientFlags, exptime: exptime, value: value,
         chunkByteCount: slabs.classes.chunkByteCount(slabClass))
     }
+    noteMortal(exptime: exptime)
     item.cas = nextCAS()
     item.lastAccess = birthTime(now)
     item.flags = flags.subtracting(.fetched).union(.active)

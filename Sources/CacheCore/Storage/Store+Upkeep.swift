@@ -14,6 +14,7 @@ extension Store {
       flushBarrier.store(time + 2, ordering: .relaxed)
     }
     pendingFlush.store(0, ordering: .relaxed)
+    mayHoldDead.store(true, ordering: .relaxed)
     lastFlushSecond.store(now, ordering: .relaxed)
   }
 
@@ -78,6 +79,9 @@ extension Store {
     }
   }
 
+  /// Whether a walk through the classes can find anything; asked before each walk, which then looks for itself.
+  public func takeCrawlDemand() -> Bool { mayHoldDead.exchange(false, ordering: .relaxed) }
+
   /// Looks at up to `items` items of a class from the tail on and frees the dead among them. The next call goes on
   /// where this one stopped. Returns false when it has reached the head.
   public func crawlStep(slabClass: Int, items: Int, now: UInt32) -> Bool {
@@ -91,7 +95,10 @@ extension Store {
       let hash = hash(item.key)
       guard let held = locks.tryLock(stripe: locks.stripe(hash)) else { continue }
       slabs.withClass(classHeld) { $0.statistics.crawlerItemsChecked += 1 }
-      guard item.holds == 0, !isLive(item, now: now) else { continue }
+      guard item.holds == 0, !isLive(item, now: now) else {
+        noteMortal(exptime: item.exptime)
+        continue
+      }
       let wasFetched = item.flags.contains(.fetched)
       drop(item, hash, held, classHeld) { slabClass in
         slabClass.statistics.crawlerReclaimed += 1

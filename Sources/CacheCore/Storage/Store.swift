@@ -52,6 +52,9 @@ public struct Store: ~Copyable, Sendable {
   let flushBarrier = Atomic<UInt32>(0)
   /// When a delayed flush is due; 0 = none.
   let pendingFlush = Atomic<UInt32>(0)
+  /// Something may have died, or will: an item with an expiration time was stored, or a flush happened, since the last
+  /// walk through the classes began.
+  let mayHoldDead = Atomic<Bool>(false)
   /// The second of the last flush command.
   let lastFlushSecond = Atomic<UInt32>(0)
 
@@ -255,6 +258,12 @@ public struct Store: ~Copyable, Sendable {
     item.holds -= 1
     if item.holds == 0, !item.flags.contains(.linked) { freeUnlinked(item) }
     _ = consume held
+  }
+
+  /// Tells the crawler that there are items that will die. A load in nearly all cases.
+  @inline(__always)
+  func noteMortal(exptime: UInt32) {
+    if exptime != 0, !mayHoldDead.load(ordering: .relaxed) { mayHoldDead.store(true, ordering: .relaxed) }
   }
 
   // CAS uniques.
