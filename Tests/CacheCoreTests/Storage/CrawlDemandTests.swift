@@ -1,5 +1,5 @@
-// When a walk through the classes is worth it: the store says whether anything in it can be dead, so an idle server with
-// immortal items walks nowhere. What a step of the walk does is in ExpiryTests.
+// When a walk through the classes is worth it: the store says whether anything in it can be dead, so an idle server
+// with immortal items walks nowhere. What a step of the walk does is in ExpiryTests.
 import InProcess
 import Testing
 
