@@ -73,13 +73,20 @@ check: test-packages ## What every commit passes: formatting, everything builds 
 format: ## Rewrite all Swift files in the project's format.
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
 
-# The server leaves its memory to the end of the process; lost chunks are the business of the store's invariants.
-asan: test-packages ## The tests with the address sanitizer, against a server built with it too.
-	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --sanitize=address --scratch-path .build/asan
+# $(call sanitize,KIND,OPTIONS): the core's tests under the sanitizer, then everything that drives a server process against
+# a server built with it (the C client itself stays as Debian built it: its assertions do not survive the slowness).
+define sanitize
+	$(2) $(SWIFT) test --sanitize=$(1) --scratch-path .build/$(1) --filter CacheCoreTests
+	$(SWIFT) build --product swiftcached --sanitize=$(1) --scratch-path .build/$(1)
+	$(2) SWIFTCACHED_BINARY=$(CURDIR)/.build/$(1)/debug/swiftcached \
+	  $(SWIFT) test --filter 'ServerTests|LibmemcachedTests|ConformanceTests'
+endef
 
-tsan: test-packages ## The tests with the thread sanitizer, against a server built with it too.
-	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/tsan-suppressions.txt \
-	  $(SWIFT) test --sanitize=thread --scratch-path .build/tsan
+asan: test-packages ## The tests with the address sanitizer, and against a server built with it.
+	$(call sanitize,address,ASAN_OPTIONS=detect_leaks=0)
+
+tsan: test-packages ## The tests with the thread sanitizer, and against a server built with it.
+	$(call sanitize,thread,TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/tsan-suppressions.txt)
 
 sim: test-packages ## Random commands against the model for longer: make sim SEED=7 STEPS=1000000.
 	SIM_SEED=$(SEED) SIM_STEPS=$(STEPS) $(SWIFT) test -c release -Xswiftc -enable-testing \
