@@ -92,9 +92,10 @@ sim: test-packages ## Random commands against the model for longer: make sim SEE
 	SIM_SEED=$(SEED) SIM_STEPS=$(STEPS) $(SWIFT) test -c release -Xswiftc -enable-testing \
 	  --scratch-path .build/release-tests --filter ModelTests
 
-bench: build bench-packages ## Ours and Debian's memcached in turn on the same load: CPU, throughput, latency, ratios.
+bench: build bench-packages ## Ours and Debian's memcached in turn on the same load: CPU, throughput, latency, instructions.
 	$(RELEASE) --product swiftcached-bench
 	$(BENCH) --rounds $(ROUNDS) $(if $(CASES),--cases $(CASES),)
+	$(BENCH) --callgrind
 
 bench-quick: build bench-packages ## The same in a quarter of a minute; numbers to be taken lightly.
 	$(RELEASE) --product swiftcached-bench
