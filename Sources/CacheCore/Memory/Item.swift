@@ -231,7 +231,10 @@ struct Item {
     precondition(!flags.contains(.chunked) && (clientFlags != 0) == flags.contains(.hasClientFlags))
     precondition(keyOffset &+ keyByteCount &+ value.byteCount <= chunkByteCount)
     self.exptime = exptime
-    sizeAndSegment = sizeAndSegment & ~ItemLayout.valueByteCountMask | UInt32(truncatingIfNeeded: value.byteCount)
+    // Written only when it changes, which wants the class lock too: see Docs/memory.md.
+    if valueByteCount != value.byteCount {
+      sizeAndSegment = sizeAndSegment & ~ItemLayout.valueByteCountMask | UInt32(truncatingIfNeeded: value.byteCount)
+    }
     if clientFlags != 0 {
       unsafe pointer.storeBytes(
         of: clientFlags, toByteOffset: ItemLayout.fixedByteCount &+ casByteCount, as: UInt32.self)
