@@ -13,8 +13,6 @@ public struct Readiness: OptionSet, Sendable {
   public init(rawValue: Int16) { self.rawValue = rawValue }
   public static let readable = Readiness(rawValue: Int16(EV_READ))
   public static let writable = Readiness(rawValue: Int16(EV_WRITE))
-  public static let timedOut = Readiness(rawValue: Int16(EV_TIMEOUT))
-  public static let signalled = Readiness(rawValue: Int16(EV_SIGNAL))
 }
 
 /// Something that happened, named by the token its registration was made with.

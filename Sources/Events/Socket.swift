@@ -49,18 +49,19 @@ public struct Socket: Sendable {
     return outcome(count, zeroMeansClosed: true)
   }
 
-  /// Sends what `reply` holds, as far as the kernel takes it, and consumes that. `.wouldBlock` when some is left.
+  /// Sends what `reply` holds, as far as the kernel takes it, and consumes that. `.wouldBlock` when some is left; the
+  /// count is what went in any case.
   @inline(__always)
-  public func send(_ reply: inout ReplyBuffer) -> Transfer {
+  public func send(_ reply: inout ReplyBuffer) -> (transfer: Transfer, sentByteCount: Int) {
     var total = 0
     while !reply.isEmpty {
       let count = reply.hasGatheredValues ? sendGathered(reply) : sendComposed(reply)
       let transfer = outcome(count, zeroMeansClosed: false)
-      guard case .bytes(let sent) = transfer else { return transfer }
+      guard case .bytes(let sent) = transfer else { return (transfer, total) }
       reply.consume(sent)
       total &+= sent
     }
-    return .bytes(total)
+    return (.bytes(total), total)
   }
 
   @inline(__always)

@@ -126,9 +126,8 @@ extension Connection {
   /// Sends the reply. nil when all of it went.
   @inline(__always)
   private mutating func flush(_ engine: inout Engine) -> ConnectionFate? {
-    let before = engine.reply.unsentByteCount
-    let transfer = socket.send(&engine.reply)
-    engine.counters.add(.bytesWritten, UInt64(before &- engine.reply.unsentByteCount))
+    let (transfer, sentByteCount) = socket.send(&engine.reply)
+    engine.counters.add(.bytesWritten, UInt64(sentByteCount))
     switch transfer {
     case .bytes: return nil
     case .closed:
@@ -163,9 +162,8 @@ extension Connection {
   /// does so when its last reply is gone.
   mutating func writable(_ engine: inout Engine) -> ConnectionFate {
     guard var rest = unsent.take() else { return .keep }
-    let before = rest.unsentByteCount
-    let transfer = socket.send(&rest)
-    engine.counters.add(.bytesWritten, UInt64(before - rest.unsentByteCount))
+    let (transfer, sentByteCount) = socket.send(&rest)
+    engine.counters.add(.bytesWritten, UInt64(sentByteCount))
     switch transfer {
     case .closed: return .close
     case .wouldBlock:

@@ -192,3 +192,12 @@ final class TestStore {
       for: ItemLayout.overhead(keyByteCount: key.utf8.count, hasClientFlags: false, casByteCount: 8) + valueByteCount)!
   }
 }
+
+extension Store {
+  /// How many contiguous parts the value of an item has.
+  func stretchCount(of item: Item) -> Int {
+    var count = 0
+    forEachStretch(of: item) { _ in count += 1 }
+    return count
+  }
+}

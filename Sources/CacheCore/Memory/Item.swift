@@ -224,17 +224,21 @@ struct Item {
     window.copy(from: key)
   }
 
-  /// Gives a linked, unchunked item that nobody holds a new value of `value`'s size, and new client flags of the same
-  /// presence. The item must have room in its chunk of `chunkByteCount` bytes; traps otherwise. Wants the item lock.
+  /// Changes the size of an unchunked item's value, whose bytes are to be overwritten next. Traps when it does not fit
+  /// its chunk of `chunkByteCount` bytes. Wants the item lock and the class lock.
   @inline(__always)
-  func overwrite(clientFlags: UInt32, exptime: UInt32, value: RawSpan, chunkByteCount: Int) {
+  func resize(valueByteCount: Int, chunkByteCount: Int) {
+    precondition(!flags.contains(.chunked) && keyOffset &+ keyByteCount &+ valueByteCount <= chunkByteCount)
+    sizeAndSegment = sizeAndSegment & ~ItemLayout.valueByteCountMask | UInt32(truncatingIfNeeded: valueByteCount)
+  }
+
+  /// Gives an unchunked item that nobody holds a new value of its own size, and new client flags of the same presence;
+  /// traps otherwise. Wants the item lock.
+  @inline(__always)
+  func overwrite(clientFlags: UInt32, exptime: UInt32, value: RawSpan) {
     precondition(!flags.contains(.chunked) && (clientFlags != 0) == flags.contains(.hasClientFlags))
-    precondition(keyOffset &+ keyByteCount &+ value.byteCount <= chunkByteCount)
+    precondition(value.byteCount == valueByteCount)
     self.exptime = exptime
-    // Written only when it changes, which wants the class lock too: see Docs/memory.md.
-    if valueByteCount != value.byteCount {
-      sizeAndSegment = sizeAndSegment & ~ItemLayout.valueByteCountMask | UInt32(truncatingIfNeeded: value.byteCount)
-    }
     if clientFlags != 0 {
       unsafe pointer.storeBytes(
         of: clientFlags, toByteOffset: ItemLayout.fixedByteCount &+ casByteCount, as: UInt32.self)

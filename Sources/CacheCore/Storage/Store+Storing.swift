@@ -182,17 +182,12 @@ extension Store {
       guard total <= configuration.itemSizeMaxBytes, slabs.classes.slabClass(for: total) == slabClass else {
         return nil
       }
-      let classHeld = slabs.lock(slabClass)
       // Sizes change only with both locks held, so that whoever adds them up sees list and item agree.
-      item.overwrite(
-        clientFlags: clientFlags, exptime: exptime, value: value,
-        chunkByteCount: slabs.classes.chunkByteCount(slabClass))
+      let classHeld = slabs.lock(slabClass)
+      item.resize(valueByteCount: value.byteCount, chunkByteCount: slabs.classes.chunkByteCount(slabClass))
       slabs.withClass(classHeld) { $0.list.noteGrowth(growth) }
-    } else {
-      item.overwrite(
-        clientFlags: clientFlags, exptime: exptime, value: value,
-        chunkByteCount: slabs.classes.chunkByteCount(slabClass))
     }
+    item.overwrite(clientFlags: clientFlags, exptime: exptime, value: value)
     noteMortal(exptime: exptime)
     item.cas = nextCAS()
     item.lastAccess = birthTime(now)
@@ -323,12 +318,5 @@ extension Store {
       body(chunk.window(from: 0))
       ref = chunk.next
     }
-  }
-
-  /// How many stretches `forEachStretch` will give.
-  func stretchCount(of item: Item) -> Int {
-    var count = 0
-    forEachStretch(of: item) { _ in count += 1 }
-    return count
   }
 }
