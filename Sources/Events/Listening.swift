@@ -22,10 +22,21 @@ public enum Listening {
   /// Opens a listener on every address that `host` (nil = all) stands for. An address family that the machine does not
   /// support is passed over; an address that is in use is an error, so that no server starts half bound.
   public static func openTCP(host: String?, port: Int, backlog: Int) throws(ListenError) -> [ListeningSocket] {
+    try open(host: host, port: port, kind: SOCK_STREAM, backlog: backlog)
+  }
+
+  /// The same for UDP: sockets to receive datagrams from.
+  public static func openUDP(host: String?, port: Int) throws(ListenError) -> [ListeningSocket] {
+    try open(host: host, port: port, kind: SOCK_DGRAM, backlog: 0)
+  }
+
+  private static func open(
+    host: String?, port: Int, kind: __socket_type, backlog: Int
+  ) throws(ListenError) -> [ListeningSocket] {
     var hints = unsafe addrinfo()
     unsafe hints.ai_flags = AI_PASSIVE
     unsafe hints.ai_family = AF_UNSPEC
-    unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    unsafe hints.ai_socktype = Int32(kind.rawValue)
     var found: UnsafeMutablePointer<addrinfo>?
     // Rule 8: the list is freed below, after its last use.
     let result = unsafe getaddrinfo(host, String(max(port, 0)), &hints, &found)
@@ -65,8 +76,8 @@ public enum Listening {
     let isIPv6 = unsafe info.ai_family == AF_INET6
     if isIPv6 { socket.setOption(Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
     socket.setOption(SOL_SOCKET, SO_REUSEADDR, 1)
-    socket.setOption(SOL_SOCKET, SO_KEEPALIVE, 1)
-    socket.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    let isDatagram = unsafe info.ai_socktype == Int32(SOCK_DGRAM.rawValue)
+    if isDatagram { socket.enlargeSendBuffer() } else { socket.prepareTCPConnection() }
     // Rule 3: address and length come from the same addrinfo.
     guard unsafe bind(descriptor, info.ai_addr, info.ai_addrlen) == 0 else {
       let error = errno
@@ -74,12 +85,13 @@ public enum Listening {
       // A machine without IPv6 addresses knows the family but not the address.
       return error == EADDRNOTAVAIL && isIPv6 ? .success(nil) : .failure(systemError("bind()", error))
     }
-    guard listen(descriptor, Int32(backlog)) == 0 else {
+    guard isDatagram || listen(descriptor, Int32(backlog)) == 0 else {
       let error = errno
       socket.close()
       return .failure(systemError("listen()", error))
     }
-    let (address, port) = Socket.addressText(descriptor, ofPeer: false)
+    var (address, port) = Socket.addressText(descriptor, ofPeer: false)
+    if isDatagram { address = "udp" + address.dropFirst("tcp".count) }
     return .success(ListeningSocket(socket: socket, address: address, port: port, isUnix: false))
   }
 
@@ -124,6 +136,15 @@ public enum Listening {
 extension Socket {
   /// The peer's address as `stats conns` prints it; unix peers have no name.
   public var peerAddress: String { Socket.addressText(descriptor, ofPeer: true).text }
+
+  /// The peer's host and port, for the event log; unix peers have none.
+  public var peer: (host: String, port: UInt16) {
+    let (text, port) = Socket.addressText(descriptor, ofPeer: true)
+    guard let colon = text.firstIndex(of: ":"), let last = text.lastIndex(of: ":"), text.hasPrefix("tcp") else {
+      return ("unix", 0)
+    }
+    return (text[text.index(after: colon)..<last].filter { $0 != "[" && $0 != "]" }, port)
+  }
 
   /// This end of the connection, which is the listener it came by.
   public var localAddress: String { Socket.addressText(descriptor, ofPeer: false).text }

@@ -83,6 +83,16 @@ public struct Socket: Sendable {
     }
   }
 
+  /// Sends what is unconsumed in `buffer`, as far as the kernel takes it, and leaves it there.
+  public func send(_ buffer: borrowing ByteBuffer) -> Transfer {
+    let bytes = buffer.span.extracting(buffer.start..<buffer.end)
+    // Rule 6: the span's own bounds.
+    let count = unsafe bytes.withUnsafeBytes {
+      unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+    }
+    return outcome(count, zeroMeansClosed: false)
+  }
+
   /// Sends a short text, once, without waiting: for refusals on connections that get no session.
   public func sendOnce(_ text: StaticString) {
     // Rule 3: a StaticString is valid for its own count.

@@ -33,6 +33,14 @@ public enum SystemCalls {
 
   public static var unixSeconds: Int64 { Int64(time(nil)) }
 
+  /// Microseconds since 1970, as a plain function for those who know no clock.
+  public static let wallClock: @Sendable @convention(c) () -> UInt64 = {
+    var now = timespec()
+    // Rule 3: the kernel fills one timespec.
+    unsafe clock_gettime(CLOCK_REALTIME, &now)
+    return UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
+  }
+
   public static func sleep(milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
 
   /// CPU time of the process so far.

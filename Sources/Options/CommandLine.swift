@@ -38,7 +38,7 @@ public enum CommandLineParser {
     var getopt = Getopt(arguments, programName: programName)
     while let (row, rawValue) = try getopt.nextOption() {
       let value = String((rawValue ?? "").drop(while: \.isWhitespace))
-      try row.availability.check(row.title, value: value)
+      try row.availability.check(row.title)
       switch row.answer {
       case .usage: return Usage.text
       case .license: return Usage.license

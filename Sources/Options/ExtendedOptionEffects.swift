@@ -14,7 +14,7 @@ extension ExtendedOptionTable {
       let name = item.prefix { $0 != "=" }
       let value = name.endIndex < item.endIndex ? String(item[name.endIndex...].dropFirst()) : nil
       guard let row = row(String(name)) else { throw .failure("Illegal suboption \"\(item)\"") }
-      try row.availability.check("-o \(row.name)", value: value ?? "")
+      try row.availability.check("-o \(row.name)")
       if value == nil && row.argument == .required { throw .failure(row.missingText) }
       try row.effect.apply(to: &draft, value: value ?? row.bareValue)
       if let warning = row.availability.warning("-o \(row.name)") { draft.notices.append(warning) }

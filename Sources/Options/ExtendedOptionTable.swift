@@ -103,10 +103,10 @@ public enum ExtendedOptionTable {
   private static let logRows: [ExtendedOptionRow] = [
     ExtendedOptionRow(
       "watcher_logbuf_size", value: "<KiB>", .process, "buffer of one \"watch\" connection (default: 256)",
-      .run(watcherLogBuffer), .withoutEffectYet),
+      .run(watcherLogBuffer)),
     ExtendedOptionRow(
       "worker_logbuf_size", value: "<KiB>", .process, "log buffer of one worker thread (default: 64)",
-      .run(workerLogBuffer), .withoutEffectYet),
+      .run(workerLogBuffer)),
   ]
 
   private static let processRows: [ExtendedOptionRow] = [

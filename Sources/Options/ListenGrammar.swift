@@ -1,5 +1,6 @@
 // The grammar of `-l`: a list of [notls:|btls:|mtls:][proto[NAME]:][tag[NAME]:|tag_NAME_:]host[:port] with commas or
-// semicolons between. It only reads; names are looked up and sockets opened elsewhere.
+// semicolons between. Ours alone: unix:<path> in the place of host and port. It only reads; names are looked up and
+// sockets opened elsewhere.
 
 enum ListenGrammar {
   private static let maximumTagBytes = 8
@@ -53,6 +54,11 @@ enum ListenGrammar {
       try refuseTLS()
       let binding = try readProtocol(&warnings)
       try readTag()
+      if rest.hasPrefix("unix:") {
+        let path = rest.dropFirst("unix:".count)
+        guard !path.isEmpty else { throw failure("Missing path: \"\(rest)\"") }
+        return ListenAddress(bindingProtocol: binding, unixPath: String(path))
+      }
       let (host, port) = try readHost()
       return ListenAddress(host: host == "*" ? nil : host, port: port, bindingProtocol: binding)
     }
@@ -72,7 +78,6 @@ enum ListenGrammar {
         warnings.append("Unknown protocol \"\(name)\" in -l \(list): the protocol of -B is used")
         return nil
       }
-      if let row = OptionTable.row("B") { try row.availability.check("-l proto", value: binding.rawValue) }
       return binding
     }
 

@@ -29,13 +29,11 @@ public enum Availability: Sendable {
   case notInBuild
   /// Refused with the sentence operators know for it, the support's name in it.
   case needsSupport(String)
-  /// Refused for the values the function is true for, with a line that says what works.
-  case notInBuildFor(@Sendable (String) -> Bool, hint: String)
 
-  /// Whether at least one value of the option works.
+  /// Whether the option works.
   public var isUsable: Bool {
     switch self {
-    case .available, .withoutEffectYet, .notInBuildFor: true
+    case .available, .withoutEffectYet: true
     case .notInBuild, .needsSupport: false
     }
   }
@@ -46,17 +44,14 @@ public enum Availability: Sendable {
     return "warning: \(name) is accepted but has no effect in this build"
   }
 
-  /// Throws unless `value` is served. `name` is how the operator finds the option on the command line.
-  func check(_ name: String, value: String) throws(OptionError) {
+  /// Throws unless the option is served. `name` is how the operator finds it on the command line.
+  func check(_ name: String) throws(OptionError) {
     switch self {
     case .available, .withoutEffectYet: return
     case .notInBuild:
       throw .usage("\(name) is not available in this build\nRemove it from the command line to start without it.")
     case .needsSupport(let support):
       throw .usage("This server is not built with \(support) support.\nRemove \(name) to start without it.")
-    case .notInBuildFor(let lacks, let hint):
-      guard lacks(value) else { return }
-      throw .usage("\(name) \(value) is not available in this build\n\(hint)")
     }
   }
 }

@@ -16,7 +16,7 @@ public enum OptionTable {
     OptionRow(
       "s", "unix-socket", value: "<path>", .network, "listen on this unix socket instead of any network address",
       .run { draft, value in draft.settings.unixSocketPath = value }),
-    OptionRow("U", "udp-port", value: "<num>", .network, "UDP port; only 0, none, is available", .run(udpPort), udp),
+    OptionRow("U", "udp-port", value: "<num>", .network, "UDP port (default: 0, off)", .run(udpPort)),
     OptionRow("m", "memory-limit", value: "<MiB>", .memory, "memory for items (default: 64)", .run(memoryLimit)),
     OptionRow(
       "M", "disable-evictions", .memory, "when memory is full, answer with an error instead of evicting",
@@ -65,8 +65,8 @@ public enum OptionTable {
       "b", "listen-backlog", value: "<num>", .network, "connections that may wait to be accepted (default: 1024)",
       .run(backlog)),
     OptionRow(
-      "B", "protocol", value: "<name>", .network, "auto looks at the first byte, ascii is strict (default: auto)",
-      .run(bindingProtocol), binaryProtocol),
+      "B", "protocol", value: "<name>", .network, "auto (the first byte tells), ascii or binary (default: auto)",
+      .run(bindingProtocol)),
     OptionRow(
       "I", "max-item-size", value: "<size>", .memory, "largest item; suffix k or m (default: 1m, from 1k to 1024m)",
       .run(itemSizeMax)),
@@ -91,13 +91,4 @@ public enum OptionTable {
 
   /// The row of a letter, nil when there is none.
   public static func row(_ short: Character) -> OptionRow? { rows.first { $0.short == short } }
-
-  private static let udp = Availability.notInBuildFor(
-    { value in
-      let port = NumberText.leadingInteger(value)
-      return port != 0 && port <= maximumPort
-    }, hint: "Remove it, or use -U 0.")
-
-  private static let binaryProtocol = Availability.notInBuildFor(
-    { $0 == BindingProtocol.binary.rawValue }, hint: "Use -B auto or -B ascii.")
 }

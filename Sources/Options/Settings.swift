@@ -16,10 +16,15 @@ public struct ListenAddress: Sendable, Equatable {
   public var port: Int?
   /// The protocol of this listener alone; nil means `-B`.
   public var bindingProtocol: BindingProtocol?
-  public init(host: String? = nil, port: Int? = nil, bindingProtocol: BindingProtocol? = nil) {
+  /// `unix:<path>`: a unix socket beside the network; host and port mean nothing then.
+  public var unixPath: String?
+  public init(
+    host: String? = nil, port: Int? = nil, bindingProtocol: BindingProtocol? = nil, unixPath: String? = nil
+  ) {
     self.host = host
     self.port = port
     self.bindingProtocol = bindingProtocol
+    self.unixPath = unixPath
   }
 }
 

@@ -121,7 +121,7 @@ public enum SettingsReport {
   private static func yesNo(_ state: Bool) -> String { state ? "yes" : "no" }
 
   /// `%.2f`. A number too large to have two exact decimals is printed in its own way.
-  static func fixed(_ value: Double) -> String {
+  public static func fixed(_ value: Double) -> String {
     guard abs(value) < 1e13 else { return "\(value)" }
     let hundredths = roundedHundredths(abs(value))
     let decimals = hundredths % 100

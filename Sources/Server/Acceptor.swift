@@ -5,8 +5,14 @@ import CacheCore
 import Events
 import Options
 
+/// A listener, and what its clients may speak.
+struct Listener: Sendable {
+  let listening: ListeningSocket
+  let wire: WireProtocol
+}
+
 struct Acceptor: ~Copyable {
-  private let listeners: [ListeningSocket]
+  private let listeners: [Listener]
   private let mailboxes: [Mailbox]
   private let connections: ConnectionTable
   private let counters: CounterSet
@@ -19,7 +25,7 @@ struct Acceptor: ~Copyable {
   private static let acceptsPerEvent = 256
 
   init(
-    _ listeners: [ListeningSocket], mailboxes: [Mailbox], connections: ConnectionTable, counters: CounterSet,
+    _ listeners: [Listener], mailboxes: [Mailbox], connections: ConnectionTable, counters: CounterSet,
     settings: Settings
   ) {
     self.listeners = listeners
@@ -38,15 +44,15 @@ struct Acceptor: ~Copyable {
     let listener = listeners[index]
     for _ in 0..<Acceptor.acceptsPerEvent {
       if !refusesAboveLimit, connections.clientCount >= maxConnections { return pause() }
-      switch listener.socket.accept() {
+      switch listener.listening.socket.accept() {
       case .none: return
       case .exhausted: return pause()
-      case .accepted(let socket): admit(socket, isUnix: listener.isUnix)
+      case .accepted(let socket): admit(socket, listener)
       }
     }
   }
 
-  private mutating func admit(_ socket: Socket, isUnix: Bool) {
+  private mutating func admit(_ socket: Socket, _ listener: Listener) {
     guard connections.clientCount < maxConnections else {
       counters.add(.rejectedConnections)
       socket.sendOnce("ERROR Too many open connections\r\n")
@@ -54,8 +60,9 @@ struct Acceptor: ~Copyable {
     }
     _ = connections.clientJoined()
     counters.add(.totalConnections)
+    let isUnix = listener.listening.isUnix
     if !isUnix { socket.prepareTCPConnection() }
-    mailboxes[nextWorker].post(Mailbox.Arrival(socket: socket, isUnix: isUnix))
+    mailboxes[nextWorker].post(Mailbox.Arrival(socket: socket, isUnix: isUnix, wire: listener.wire))
     nextWorker = (nextWorker + 1) % mailboxes.count
   }
 
@@ -64,7 +71,7 @@ struct Acceptor: ~Copyable {
     pausedSinceMilliseconds = SystemCalls.monotonicMilliseconds
     connections.isAccepting = false
     counters.add(.listenDisabled)
-    for listener in listeners { listener.socket.setBacklog(0) }
+    for listener in listeners { listener.listening.socket.setBacklog(0) }
   }
 
   /// Every ten milliseconds while paused: listens again once there is room. Returns whether it does.
@@ -74,7 +81,7 @@ struct Acceptor: ~Copyable {
     pausedSinceMilliseconds = nil
     counters.add(.listenDisabledMicroseconds, UInt64(SystemCalls.monotonicMilliseconds - since) * 1000)
     connections.isAccepting = true
-    for listener in listeners { listener.socket.setBacklog(backlog) }
+    for listener in listeners { listener.listening.socket.setBacklog(backlog) }
     return true
   }
 }

@@ -22,7 +22,10 @@ public struct CacheServer: ~Copyable {
   private let mainCounters: CounterSet
   private let maintenance: Maintenance
   private var threads: [Thread] = []
-  private var listeners: [ListeningSocket] = []
+  private var listeners: [Listener] = []
+  private var datagramSockets: [Listener] = []
+  private let tunables = Tunables()
+  private let watchers: Watchers
   private let loop: EventLoop
 
   private static let clockToken: UInt64 = 1 << 32
@@ -30,7 +33,8 @@ public struct CacheServer: ~Copyable {
   private static let signalToken: UInt64 = 1 << 34
 
   private init(
-    _ settings: Settings, loop: consuming EventLoop, clock: StoreClock, store: Pinned<Store>, mailboxes: [Mailbox]
+    _ settings: Settings, loop: consuming EventLoop, clock: StoreClock, store: Pinned<Store>, mailboxes: [Mailbox],
+    watcherBell: Wakeup
   ) {
     self.settings = settings
     self.loop = loop
@@ -39,9 +43,13 @@ public struct CacheServer: ~Copyable {
     self.mailboxes = mailboxes
     modes = Modes(verbosity: settings.verbosity, countsPrefixes: settings.detailEnabled)
     connections = ConnectionTable(descriptorCount: settings.maxConnections + settings.threads * 4 + 256)
-    host = ServerHost(settings, modes: modes, store: store, clock: clock, connectionTable: connections)
+    host = ServerHost(
+      settings, modes: modes, store: store, clock: clock, connectionTable: connections, tunables: tunables)
     mainCounters = CounterSet()
-    maintenance = Maintenance(store: store, clock: clock, crawls: settings.lruCrawler)
+    maintenance = Maintenance(store: store, clock: clock, crawls: settings.lruCrawler, tunables: tunables)
+    watchers = Watchers(
+      wakeup: watcherBell, store: store, connections: connections, clock: clock,
+      bufferByteCount: settings.watcherLogBufferKilobytes << 10)
   }
 
   /// Reserves the memory, starts the threads and opens the listeners.
@@ -61,24 +69,31 @@ public struct CacheServer: ~Copyable {
         exitStatus: ExitStatus.systemError)
     }
     var mailboxes: [Mailbox] = []
+    guard let watcherBell = Wakeup() else { throw tooFewDescriptors }
     for _ in 0..<settings.threads {
       guard let wakeup = Wakeup() else {
-        throw StartFailure(message: "Maxconns setting is too low, use -c to increase.", exitStatus: 1)
+        throw tooFewDescriptors
       }
       mailboxes.append(Mailbox(wakeup: wakeup))
     }
-    var server = CacheServer(settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes)
+    var server = CacheServer(
+      settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes, watcherBell: watcherBell)
     if settings.verbosity > 1 { SystemCalls.printError(store.value.slabTable) }
     try server.startThreads()
     try server.listen()
     return server
   }
 
+  private static let tooFewDescriptors = StartFailure(
+    message: "Maxconns setting is too low, use -c to increase.", exitStatus: 1)
+
   private static func storeConfiguration(_ settings: Settings, _ clock: StoreClock) -> StoreConfiguration {
     let memory = SystemCalls.physicalMemoryBytes
     var configuration = StoreConfiguration(
       settings, startedAtUnixSeconds: clock.startedAtUnixSeconds, reserveBytes: min(memory, 16 << 30))
     configuration.memoryLimitBytes = min(settings.memoryLimitBytes, memory * 4)
+    configuration.eventLogByteCount = settings.workerLogBufferKilobytes << 10
+    configuration.wallClock = SystemCalls.wallClock
     return configuration
   }
 
@@ -87,14 +102,16 @@ public struct CacheServer: ~Copyable {
     var engine = EngineConfiguration(
       modes: modes, prefixes: PrefixCounts(delimiter: settings.prefixDelimiter),
       registry: CounterRegistry(sets: sets + [mainCounters]), versionText: Version.text)
+    engine.tunables = tunables
     engine.permissions = Permissions(settings)
     let context = WorkerContext(
-      store: store, clock: clock, connections: connections, engine: engine, host: host,
+      store: store, clock: clock, connections: connections, engine: engine, host: host, watchers: watchers,
       idleTimeoutSeconds: settings.idleTimeoutSeconds,
-      requestsPerEvent: settings.requestsPerEventWasGiven ? settings.requestsPerEvent : 0)
+      requestsPerEvent: settings.requestsPerEventWasGiven ? settings.requestsPerEvent : 0,
+      itemSizeMaxBytes: settings.itemSizeMaxBytes)
     for (mailbox, counters) in zip(mailboxes, sets) {
       guard let worker = Worker(context, mailbox: mailbox, counters: counters) else {
-        throw StartFailure(message: "Maxconns setting is too low, use -c to increase.", exitStatus: 1)
+        throw CacheServer.tooFewDescriptors
       }
       let pinned = Pinned(worker)
       try start("mc-worker") {
@@ -104,6 +121,8 @@ public struct CacheServer: ~Copyable {
     }
     let maintenance = maintenance
     try start("mc-maintenance") { maintenance.run() }
+    let watchers = watchers
+    try start("mc-log") { watchers.run() }
   }
 
   private mutating func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(StartFailure) {
@@ -117,47 +136,88 @@ public struct CacheServer: ~Copyable {
 
   private mutating func listen() throws(StartFailure) {
     if let path = settings.unixSocketPath {
-      do {
-        listeners = [
-          try Listening.openUnix(path: path, mode: settings.unixSocketMask, backlog: settings.listenBacklog)
-        ]
-      } catch {
-        throw StartFailure(
-          message: "failed to listen on UNIX socket: \(path): \(error.text)", exitStatus: ExitStatus.systemError)
-      }
+      try listen(onPath: path, settings.bindingProtocol)
     } else {
       let addresses = settings.listenAddresses.isEmpty ? [ListenAddress()] : settings.listenAddresses
       for address in addresses { try listen(on: address) }
     }
     for listener in listeners {
-      host.noteListener(listener.socket.descriptor, address: listener.address)
+      let listening = listener.listening
+      host.noteListener(listening.socket.descriptor, address: listening.address)
       if settings.verbosity > 1 {
-        host.log("<\(listener.socket.descriptor) server listening (\(settings.bindingProtocol.rawValue))")
+        host.log("<\(listening.socket.descriptor) server listening (\(listener.wire.listenerName))")
       }
     }
+    shareDatagramSockets()
     writePortFile()
   }
 
   private mutating func listen(on address: ListenAddress) throws(StartFailure) {
+    let binding = address.bindingProtocol ?? settings.bindingProtocol
+    if let path = address.unixPath { return try listen(onPath: path, binding) }
     let port = address.port ?? settings.port
-    if port == 0 { return }
     do {
-      listeners += try Listening.openTCP(host: address.host, port: port, backlog: settings.listenBacklog)
+      if port != 0 {
+        listeners += try Listening.openTCP(host: address.host, port: port, backlog: settings.listenBacklog).map {
+          Listener(listening: $0, wire: WireProtocol(binding))
+        }
+      }
     } catch {
-      let what = settings.listenText.map { "one of interface(s) \($0)" } ?? "TCP port \(port)"
+      throw failure("TCP port \(port)", error)
+    }
+    do {
+      if settings.udpPort != 0 {
+        datagramSockets += try Listening.openUDP(host: address.host, port: settings.udpPort).map {
+          Listener(listening: $0, wire: WireProtocol(binding))
+        }
+      }
+    } catch {
+      throw failure("UDP port \(settings.udpPort)", error)
+    }
+  }
+
+  private func failure(_ port: String, _ error: ListenError) -> StartFailure {
+    let what = settings.listenText.map { "one of interface(s) \($0)" } ?? port
+    return StartFailure(
+      message: "\(error.text)\nfailed to listen on \(what): \(SystemCalls.errorText(error.errorNumber))",
+      exitStatus: ExitStatus.systemError)
+  }
+
+  private mutating func listen(onPath path: String, _ binding: BindingProtocol) throws(StartFailure) {
+    do {
+      let listening = try Listening.openUnix(
+        path: path, mode: settings.unixSocketMask, backlog: settings.listenBacklog)
+      listeners.append(Listener(listening: listening, wire: WireProtocol(binding)))
+    } catch {
       throw StartFailure(
-        message: "\(error.text)\nfailed to listen on \(what): \(SystemCalls.errorText(error.errorNumber))",
-        exitStatus: ExitStatus.systemError)
+        message: "failed to listen on UNIX socket: \(path): \(error.text)", exitStatus: ExitStatus.systemError)
+    }
+  }
+
+  /// Every worker receives from every UDP socket, through a descriptor of its own; with several `-l` addresses each
+  /// socket belongs to one worker (reference, section 5.1).
+  private func shareDatagramSockets() {
+    for (index, service) in datagramSockets.enumerated() {
+      let isShared = settings.listenAddresses.count <= 1
+      let receivers = isShared ? mailboxes[...] : mailboxes[(index % mailboxes.count)...].prefix(1)
+      for (number, mailbox) in receivers.enumerated() {
+        guard let socket = number == 0 ? service.listening.socket : service.listening.socket.duplicate() else { break }
+        host.noteDatagramSocket(socket.descriptor, address: service.listening.address)
+        mailbox.post(Mailbox.DatagramSocket(socket: socket, wire: service.wire))
+      }
     }
   }
 
   /// MEMCACHED_PORT_FILENAME: where test suites look for kernel-chosen ports.
   private func writePortFile() {
     guard let path = SystemCalls.environment("MEMCACHED_PORT_FILENAME") else { return }
-    let lines = listeners.filter { !$0.isUnix }.map {
-      "TCP \($0.address.hasPrefix("tcp6") ? "INET6" : "INET"): \($0.port)\n"
+    func lines(_ transport: String, _ listeners: [Listener]) -> String {
+      listeners.map(\.listening).filter { !$0.isUnix }.map {
+        "\(transport) \($0.address.contains("6:[") ? "INET6" : "INET"): \($0.port)\n"
+      }.joined()
     }
-    _ = SystemCalls.replaceFile(path, temporary: path + ".lck", text: lines.joined())
+    _ = SystemCalls.replaceFile(
+      path, temporary: path + ".lck", text: lines("TCP", listeners) + lines("UDP", datagramSockets))
   }
 
   // Running.
@@ -216,7 +276,7 @@ public struct CacheServer: ~Copyable {
 
   private func watchListeners(_ registrations: inout Slots<Registration>) throws(StartFailure) {
     for (index, listener) in listeners.enumerated() {
-      try watch(loop.register(listener.socket.descriptor, .readable, token: UInt64(index)), &registrations)
+      try watch(loop.register(listener.listening.socket.descriptor, .readable, token: UInt64(index)), &registrations)
     }
   }
 
@@ -236,7 +296,8 @@ public struct CacheServer: ~Copyable {
   private func stop() {
     maintenance.stop()
     for mailbox in mailboxes { mailbox.stop() }
-    for listener in listeners { listener.socket.close() }
+    watchers.stop()
+    for listener in listeners { listener.listening.socket.close() }
     for thread in threads { thread.join() }
   }
 }

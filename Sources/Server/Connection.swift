@@ -20,6 +20,8 @@ struct Connection: ~Copyable {
   /// The registration tells of room instead of input.
   var waitsForRoom = false
   let isUnix: Bool
+  /// How it ends, for the log.
+  var closeReason = CloseReason.normal
 }
 
 /// What becomes of a connection after an event.
@@ -32,6 +34,8 @@ enum ConnectionFate {
   /// Waiting for input again.
   case awaitInput
   case close
+  /// It reads no more requests: the watchers take it over.
+  case watch(LogStreams)
 }
 
 extension Connection {
@@ -113,6 +117,7 @@ extension Connection {
       switch step {
       case .awaitInput: return nil
       case .close: return .close
+      case .watch(let streams): return .watch(streams)
       case .yield: break
       case .flushReply:
         flushes &+= 1

@@ -8,6 +8,7 @@ struct ConnectionTable: Sendable {
   /// The states of `stats conns`, in the words of the reference.
   static let stateNames = [
     "", "conn_listening", "conn_read", "conn_mwrite", "conn_nread", "conn_swallow", "conn_write", "conn_closing",
+    "conn_watch",
   ]
   private let cells: AtomicCells
   /// 0: connected clients; 1: 1 while connections are accepted; 2: the most clients so far.
@@ -46,7 +47,9 @@ struct ConnectionTable: Sendable {
     nonmutating set { shared.store(1, newValue ? 1 : 0) }
   }
 
-  func facts(now: UInt32, listeners: [Int32: String]) -> [ConnectionFacts] {
+  func facts(
+    now: UInt32, listeners: [Int32: String], datagramSockets: [Int32: String]
+  ) -> [ConnectionFacts] {
     (0..<cells.count).compactMap { index in
       let word = cells.load(index)
       let state = Int(word >> 32)
@@ -57,6 +60,11 @@ struct ConnectionTable: Sendable {
         return ConnectionFacts(
           descriptor: descriptor, address: address, listenAddress: nil, state: "conn_listening",
           secondsSinceLastCommand: seconds)
+      }
+      if let address = datagramSockets[descriptor] {
+        return ConnectionFacts(
+          descriptor: descriptor, address: address, listenAddress: nil, state: "conn_read",
+          secondsSinceLastCommand: seconds, isDatagram: true)
       }
       let socket = Socket(descriptor: descriptor)
       let local = socket.localAddress

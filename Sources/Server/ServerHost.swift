@@ -13,22 +13,31 @@ final class ServerHost: Host {
   private let connectionTable: ConnectionTable
   /// Addresses of the listeners by descriptor.
   private let listeners = Mutex<[Int32: String]>([:])
+  private let datagramSockets = Mutex<[Int32: String]>([:])
+  private let tunables: Tunables
   private let libeventVersion = EventLoop.libeventVersion
 
   init(
-    _ settings: Settings, modes: Modes, store: Pinned<Store>, clock: StoreClock, connectionTable: ConnectionTable
+    _ settings: Settings, modes: Modes, store: Pinned<Store>, clock: StoreClock, connectionTable: ConnectionTable,
+    tunables: Tunables
   ) {
     configured = settings
     self.modes = modes
     self.store = store
     self.clock = clock
     self.connectionTable = connectionTable
+    self.tunables = tunables
   }
 
   func noteListener(_ descriptor: Int32, address: String) {
     listeners.withLock { $0[descriptor] = address }
     connectionTable.note(
       descriptor, state: ConnectionTable.stateCode("conn_listening"), now: clock.now)
+  }
+
+  func noteDatagramSocket(_ descriptor: Int32, address: String) {
+    datagramSockets.withLock { $0[descriptor] = address }
+    connectionTable.note(descriptor, state: ConnectionTable.stateCode("conn_read"), now: clock.now)
   }
 
   func facts() -> HostFacts {
@@ -56,11 +65,12 @@ final class ServerHost: Host {
     let runtime = RuntimeSettings(
       memoryLimitBytes: store.value.memoryLimitBytes, verbosity: modes.verbosity,
       oldestSeconds: Int(store.value.lastFlush), detailEnabled: modes.countsPrefixes)
-    return settingsReport(configured, runtime: runtime)
+    return tunables.applied(to: settingsReport(configured, runtime: runtime), ratioText: SettingsReport.fixed)
   }
 
   func connections() -> [ConnectionFacts] {
-    connectionTable.facts(now: clock.now, listeners: listeners.withLock { $0 })
+    connectionTable.facts(
+      now: clock.now, listeners: listeners.withLock { $0 }, datagramSockets: datagramSockets.withLock { $0 })
   }
 
   func shutdown(graceful: Bool) { SystemCalls.raiseSignal(graceful ? Signal.graceful : Signal.interrupt) }

@@ -31,5 +31,27 @@ extension Permissions {
     dump = settings.dumpEnabled
     shutdown = settings.shutdownCommandEnabled
     sizes = settings.trackSizes
+    watch = settings.watchEnabled
+    crawler = settings.lruCrawler
+  }
+}
+
+extension WireProtocol {
+  init(_ binding: BindingProtocol) {
+    self =
+      switch binding {
+      case .automatic: .undecided
+      case .ascii: .text
+      case .binary: .binary
+      }
+  }
+
+  /// As -vv names what a listener serves.
+  var listenerName: String {
+    switch self {
+    case .undecided: "auto-negotiate"
+    case .text: "ascii"
+    case .binary: "binary"
+    }
   }
 }

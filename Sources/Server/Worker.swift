@@ -10,9 +10,16 @@ final class Mailbox: Sendable {
   struct Arrival: Sendable {
     let socket: Socket
     let isUnix: Bool
+    let wire: WireProtocol
   }
-  private struct Contents {
+  /// A UDP socket for the worker to serve.
+  struct DatagramSocket: Sendable {
+    let socket: Socket
+    let wire: WireProtocol
+  }
+  struct Contents {
     var arrivals: [Arrival] = []
+    var datagramSockets: [DatagramSocket] = []
     var isStopping = false
   }
   private let contents = Mutex(Contents())
@@ -25,6 +32,11 @@ final class Mailbox: Sendable {
     wakeup.ring()
   }
 
+  func post(_ datagramSocket: DatagramSocket) {
+    contents.withLock { $0.datagramSockets.append(datagramSocket) }
+    wakeup.ring()
+  }
+
   /// Asks the worker to close its connections and end.
   func stop() {
     contents.withLock { $0.isStopping = true }
@@ -32,12 +44,13 @@ final class Mailbox: Sendable {
   }
 
   /// Everything that has come, and whether the worker is to end.
-  func empty() -> (arrivals: [Arrival], isStopping: Bool) {
+  func empty() -> Contents {
     wakeup.clear()
     return contents.withLock { contents in
-      let arrivals = contents.arrivals
+      let taken = contents
       contents.arrivals = []
-      return (arrivals, contents.isStopping)
+      contents.datagramSockets = []
+      return taken
     }
   }
 }
@@ -49,9 +62,11 @@ struct WorkerContext: Sendable {
   let connections: ConnectionTable
   let engine: EngineConfiguration
   let host: ServerHost
+  let watchers: Watchers
   let idleTimeoutSeconds: Int
   /// 0: no limit but bytes.
   let requestsPerEvent: Int
+  let itemSizeMaxBytes: Int
   static let receiveByteCount = 64 << 10
 }
 
@@ -61,6 +76,7 @@ struct Worker: ~Copyable {
   private let counters: CounterSet
   private var loop: EventLoop
   private var connections = Slots<Connection>()
+  private var datagramServices = Slots<DatagramService>()
   private var buffer = ByteBuffer(capacity: WorkerContext.receiveByteCount)
   private var engine: Engine
   /// Connections whose turn ended before their work did.
@@ -71,6 +87,8 @@ struct Worker: ~Copyable {
 
   private static let mailboxToken = UInt64.max
   private static let idleTimerToken = UInt64.max - 1
+  /// Set in the tokens of UDP sockets, whose slots are numbered apart; no connection's slot has so high a number.
+  private static let datagramBit: UInt64 = 1 << 31
 
   /// Returns nil when the system has no descriptors for the loop.
   init?(_ context: WorkerContext, mailbox: Mailbox, counters: CounterSet) {
@@ -96,8 +114,14 @@ struct Worker: ~Copyable {
       for index in 0..<loop.readyCount { dispatch(loop.readyEvent(index)) }
       if !postponed.isEmpty { runPostponed() }
     }
-    for token in connections.tokens { close(token) }
+    for token in connections.tokens {
+      _ = connections.with(token) { $0.closeReason = .shutdown }
+      close(token)
+    }
     // Registrations go before the loop they are in.
+    for token in datagramServices.tokens {
+      _ = datagramServices.with(token) { $0.registration = nil }
+    }
     mailboxRegistration = nil
     idleTimer = nil
   }
@@ -107,6 +131,7 @@ struct Worker: ~Copyable {
     switch event.token {
     case Worker.mailboxToken: receiveMail()
     case Worker.idleTimerToken: closeIdle()
+    case let token where token & Worker.datagramBit != 0: receiveDatagrams(token)
     default: handle(event.token, isWritable: event.readiness.contains(.writable))
     }
   }
@@ -137,7 +162,19 @@ struct Worker: ~Copyable {
     case .awaitRoom: watch(token, .writable)
     case .awaitInput: watch(token, .readable)
     case .close: close(token)
+    case .watch(let streams): handOver(token, streams)
     }
+  }
+
+  /// The watchers' thread owns the connection from here on.
+  private mutating func handOver(_ token: UInt64, _ streams: LogStreams) {
+    let watchers = context.watchers
+    _ = connections.with(token) { connection in
+      connection.registration = nil
+      watchers.post(
+        Watchers.Arrival(socket: connection.socket, streams: streams, name: connection.name))
+    }
+    connections.remove(token)
   }
 
   /// Replaces what the connection waits for; closes it when the loop has no memory for that.
@@ -174,21 +211,41 @@ struct Worker: ~Copyable {
   }
 
   private mutating func receiveMail() {
-    let (arrivals, stopping) = mailbox.empty()
-    for arrival in arrivals { open(arrival) }
-    isStopping = stopping
+    let mail = mailbox.empty()
+    for arrival in mail.arrivals { open(arrival) }
+    for socket in mail.datagramSockets { serve(socket) }
+    isStopping = mail.isStopping
+  }
+
+  private mutating func serve(_ datagramSocket: Mailbox.DatagramSocket) {
+    var service = DatagramService(
+      socket: datagramSocket.socket, wire: datagramSocket.wire, itemSizeMaxBytes: context.itemSizeMaxBytes)
+    service.registration = loop.register(
+      service.socket.descriptor, .readable, token: Worker.datagramBit | datagramServices.nextToken)
+    datagramServices.insert(service)
+  }
+
+  @inline(never)
+  private mutating func receiveDatagrams(_ token: UInt64) {
+    _ = datagramServices.with(token & ~Worker.datagramBit) { $0.readable(&engine) }
   }
 
   private mutating func open(_ arrival: Mailbox.Arrival) {
     let descriptor = arrival.socket.descriptor
     let token = connections.insert(
       Connection(
-        socket: arrival.socket, session: Session(descriptor: descriptor, requestsPerEvent: context.requestsPerEvent),
+        socket: arrival.socket,
+        session: Session(
+          descriptor: descriptor, wire: arrival.wire, requestsPerEvent: context.requestsPerEvent),
         lastCommandSecond: engine.now, isUnix: arrival.isUnix))
     let table = context.connections
     let now = engine.now
     _ = connections.with(token) { $0.note(table, now: now) }
-    if context.engine.modes.verbosity > 1 { context.host.log("<\(descriptor) new auto-negotiating client connection") }
+    if context.engine.modes.verbosity > 1 {
+      context.host.log("<\(descriptor) new \(arrival.wire.clientName) client connection")
+    }
+    let log = context.store.value.eventLog
+    if log.isWatched(.connevents) { _ = connections.with(token) { log.noteOpened($0.name) } }
     watch(token, .readable)
   }
 
@@ -196,8 +253,11 @@ struct Worker: ~Copyable {
     let table = context.connections
     let host = context.host
     let isVerbose = context.engine.modes.verbosity > 1
+    let log = context.store.value.eventLog
+    let isLogged = log.isWatched(.connevents)
     _ = connections.with(token) { connection in
       connection.registration = nil
+      if isLogged { log.noteClosed(connection.name, connection.closeReason) }
       if isVerbose { host.log("<\(connection.socket.descriptor) connection closed.") }
       table.remove(connection.socket.descriptor)
       connection.socket.close()
@@ -217,13 +277,32 @@ struct Worker: ~Copyable {
       }
       if isIdle == true {
         counters.add(.idleKicks)
+        _ = connections.with(token) { $0.closeReason = .idleTimeout }
         close(token)
       }
     }
   }
 }
 
+extension WireProtocol {
+  /// As -vv names what a connection may speak.
+  var clientName: String {
+    switch self {
+    case .undecided: "auto-negotiating"
+    case .text: "ascii"
+    case .binary: "binary"
+    }
+  }
+}
+
 extension Connection {
+  /// Who it is, for the event log. Asks the kernel: not for the request path.
+  var name: ConnectionName {
+    let (address, port) = socket.peer
+    return ConnectionName(
+      address: address, port: port, transport: isUnix ? "local" : "tcp", descriptor: socket.descriptor)
+  }
+
   /// Writes the connection's line of `stats conns`.
   @inline(never)
   mutating func note(_ table: ConnectionTable, now: UInt32) {

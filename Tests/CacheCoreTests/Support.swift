@@ -105,7 +105,7 @@ final class TestStore {
     var reservation = try reserve(key, value.count, flags: flags, exptime: exptime)
     let taken = value.withUnsafeBytes { reservation.fill($0.bytes) }
     precondition(taken == value.count && reservation.missingByteCount == 0)
-    return Store.commit(store, reservation, mode: mode, expectedCAS: cas, now: now).outcome
+    return Store.commit(store, reservation, StoreTerms(mode: mode, expectedCAS: cas), now: now).outcome
   }
 
   /// Stores a value that is all there, as a complete `set` command does.
@@ -115,7 +115,7 @@ final class TestStore {
     _ = try Store.set(
       store, key: buffer.span.slice(ByteRange(start: 0, end: keyEnd)), clientFlags: flags,
       exptime: store.value.clockBase.exptime(exptime, now: now),
-      value: buffer.span.slice(ByteRange(start: keyEnd, end: buffer.count)), now: now)
+      value: buffer.span.slice(ByteRange(start: keyEnd, end: buffer.count)), terms: StoreTerms(mode: .set), now: now)
   }
 
   func reserve(

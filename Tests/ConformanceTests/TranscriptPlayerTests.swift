@@ -94,6 +94,22 @@ private final class ScriptedPeer: TranscriptPeer {
     #expect(throws: TranscriptFailure.self) { try play("> a\n< pid <number>", ScriptedPeer([reply])) }
   }
 
+  @Test(arguments: ["997", "1003", "-1000", "x", "", "1000x"])
+  func nearIsWithinTwo(_ number: String) throws {
+    for near in ["998", "999", "1000", "1001", "1002"] {
+      _ = try play("> a\n< HD t<near:1000> s1", ScriptedPeer(["HD t\(near) s1\r\n"]))
+    }
+    #expect(throws: TranscriptFailure.self) {
+      try play("> a\n< HD t<near:1000> s1", ScriptedPeer(["HD t\(number) s1\r\n"]))
+    }
+  }
+
+  @Test func oursOnlyGivesAReason() throws {
+    let transcript = try Transcript(name: "case", text: "# case\nours only: 1.6.18 has no E\n> a")
+    #expect(transcript.oursOnly == "1.6.18 has no E")
+    #expect(transcript.steps.count == 1)
+  }
+
   @Test func statComparesOneValue() throws {
     let report = "STAT pid 1\r\nSTAT get_hits 3\r\nEND\r\n"
     _ = try play("stat get_hits 3", ScriptedPeer([report]))
@@ -136,6 +152,7 @@ private final class ScriptedPeer: TranscriptPeer {
     "> a ", "> \u{e4}", "= gone", "wait 0", "wait x", "@0", "@x", "stat a", "> {a*0}", "> {a}", "> \\q", "> \\x1",
     "< <any>", "< <cas:>", "ours < A", "differs: decision: r\nours < A\nreference < A",
     "differs: decision: r\nours > a\nreference < B", "differs: because\nours < A\nreference < B",
+    "> a\nours only: decision: r", "ours only: because\n> a", "> a\n< <near:x>",
     "> a\noptions: -m 64", "> a\nneeds: socket", "",
   ])
   func otherTextIsNoTranscript(_ text: String) {

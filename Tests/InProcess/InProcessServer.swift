@@ -110,7 +110,7 @@ public final class InProcessServer {
       switch step {
       case .awaitInput: return answer
       case .flushReply, .yield: continue
-      case .close:
+      case .close, .watch:
         client.isClosed = true
         client.session = Session(descriptor: Int32(index))
         client.input.removeAll()

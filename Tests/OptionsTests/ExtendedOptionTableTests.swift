@@ -154,7 +154,7 @@ struct WithoutEffectTests {
     let names = ExtendedOptionTable.rows.compactMap { row -> String? in
       if case .withoutEffectYet = row.availability { row.name } else { nil }
     }
-    #expect(names.count == 15)
+    #expect(names.count == 13)
     #expect(
       warnings(["-o", "lru_maintainer"]) == ["warning: -o lru_maintainer is accepted but has no effect in this build"])
     #expect(warnings(["-o", "modern,track_sizes,no_lru_maintainer"]) == [])

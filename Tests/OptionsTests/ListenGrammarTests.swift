@@ -81,9 +81,16 @@ struct ListenGrammarTests {
     #expect(try settings(["-l", "127.0.0.11", "-l", "127.0.0.1"]).listenAddresses.count == 2)
   }
 
-  @Test func binaryIsRefusedByName() {
-    let text = "-l proto binary is not available in this build\nUse -B auto or -B ascii."
-    #expect(stop(["-l", "proto[bin]:127.0.0.1"]) == refusal(text, 64))
+  @Test func eachListenerMayHaveItsProtocol() throws {
+    let addresses = try settings(["-l", "proto[bin]:127.0.0.1,proto[asc]:127.0.0.2,127.0.0.3"]).listenAddresses
+    #expect(addresses.map(\.bindingProtocol) == [.binary, .ascii, nil])
+  }
+
+  @Test func aUnixSocketMayStandBesideTheNetwork() throws {
+    let addresses = try settings(["-l", "127.0.0.1,unix:/run/a.sock,proto[ascii]:unix:b"]).listenAddresses
+    #expect(addresses.map(\.unixPath) == [nil, "/run/a.sock", "b"])
+    #expect(addresses.map(\.bindingProtocol) == [nil, nil, .ascii])
+    #expect(stop(["-l", "unix:"])?.exitStatus == 71)
   }
 
   @Test func unknownProtocolsKeepTheDefaultAndWarn() throws {

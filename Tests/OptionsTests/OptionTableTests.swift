@@ -101,10 +101,6 @@ struct OptionTableTests {
     #expect(stop(["-S"]) == refusal(sasl, 64))
     let tls = "This server is not built with TLS support.\nRemove -Z (--enable-ssl) to start without it."
     #expect(stop(["-Z"]) == refusal(tls, 64))
-    let udp = "-U (--udp-port) 11211 is not available in this build\nRemove it, or use -U 0."
-    #expect(stop(["-U", "11211"]) == refusal(udp, 64))
-    let binary = "-B (--protocol) binary is not available in this build\nUse -B auto or -B ascii."
-    #expect(stop(["-B", "binary"]) == refusal(binary, 64))
   }
 
   @Test func nothingIsRefusedThatTheRefusedRowsDoNotList() {

@@ -46,8 +46,6 @@ private let differing: [(words: [String], reason: String)] = [
   (["-e", "/nonexistent", "-c", "0"], "not built here"),
   (["-Y", "/nonexistent", "-c", "0"], "not built here"),
   (["-N", "0"], "not built here"),
-  (["-U", "11211", "-c", "0"], "not built here"),
-  (["-B", "binary", "-c", "0"], "not built here"),
   (["-o", "ext_path=x"], "not built here"),
   (["-o", "ssl_key=x", "-c", "0"], "not built here"),
   (["-o", "drop_privileges", "-c", "0"], "not built here"),

@@ -4,7 +4,7 @@
 // is compared, and at the end every connection must answer `version` with exactly its line, so no surplus byte stays
 // unseen; nothing in the format matches "anything". Neither a client nor a server: it knows `version` and `stats` (for
 // the `stat` step), no more. Throws at the first deviation. Tests/Transcripts/README.md explains the notation with an
-// example.
+// example; packets of the binary protocol are in BinaryPacket.swift.
 import Foundation
 
 /// One parsed transcript file.
@@ -17,6 +17,8 @@ public struct Transcript: Sendable {
   public let options: [String]
   /// `needs: socket`: the transcript is about a process or its connections and cannot run against a peer in process.
   public let needsSocket: Bool
+  /// `ours only: reason`: what the transcript shows does not exist in the oracle; it is not played against it.
+  public let oursOnly: String?
   public let steps: [Step]
 
   /// Whose replies a player expects where a `differs:` block states both.
@@ -34,10 +36,12 @@ public struct Transcript: Sendable {
   }
 
   public indirect enum Action: Sendable, Equatable {
-    /// `>` and `>>` lines that stand directly under each other: one write.
+    /// `>`, `>>`, `>b` and `>x` lines that stand directly under each other: one write.
     case send([Piece])
-    /// One `<` or `<<` line.
+    /// One `<`, `<<` or `<x` line.
     case expect([Piece])
+    /// One `<b` line.
+    case expectPacket(BinaryPacket)
     /// `= closed`: the server closes now, and sends nothing before.
     case closed
     /// `= silent`: no byte comes for a moment. For the middle of a data block, where no command can be sent.
@@ -61,11 +65,15 @@ public struct Transcript: Sendable {
     case bytes([UInt8])
     /// `<number>`: decimal digits, at least one.
     case number
+    /// `<near:1000>`: a decimal within 2 of this one. For seconds, which pass while a file is played.
+    case near(Int)
     /// `<text>`: visible characters, at least one, up to what follows. Only for values that differ in every run.
     case text
     /// `<cas:x>`: the first one binds x to the digits found, which must differ from all bound before; the next ones
     /// compare or, in a line that is sent, insert.
     case cas(String)
+    /// The same value as 8 bytes, in the header of a packet.
+    case binaryCAS(String)
   }
 
   public struct FormatError: Error, CustomStringConvertible {
@@ -89,7 +97,7 @@ extension Transcript {
     try parser.parse(text)
     self.init(
       name: name, about: parser.about.joined(separator: " "), options: parser.options, needsSocket: parser.needsSocket,
-      steps: parser.steps)
+      oursOnly: parser.oursOnly, steps: parser.steps)
   }
 
   public init(contentsOf file: URL) throws {
@@ -103,6 +111,7 @@ private struct TranscriptParser {
   var about: [String] = []
   var options: [String] = []
   var needsSocket = false
+  var oursOnly: String?
   var steps: [Transcript.Step] = []
   private var block: (line: Int, reason: String, ours: [Transcript.Step], reference: [Transcript.Step])?
   private var joinsSend = false
@@ -134,11 +143,8 @@ private struct TranscriptParser {
     }
     if let reason = line.rest(after: "differs: ") {
       try finishBlock()
-      guard reason.hasPrefix("1.6.18 ") || reason.hasPrefix("decision: ") else {
-        throw failure("a reason opens with `1.6.18 ` (the oracle's age) or `decision: `")
-      }
-      block = (lineNumber, reason, [], [])
-    } else if let rest = line.rest(after: "ours ") {
+      block = (lineNumber, try checkedReason(reason), [], [])
+    } else if !line.hasPrefix("ours only: "), let rest = line.rest(after: "ours ") {
       guard block != nil else { throw failure("`ours` outside of a differs block") }
       try append(rest) { block!.ours.append($0) }
     } else if let rest = line.rest(after: "reference ") {
@@ -150,6 +156,8 @@ private struct TranscriptParser {
         options += rest.split(separator: " ").map(String.init)
       } else if line == "needs: socket", steps.isEmpty {
         needsSocket = true
+      } else if let reason = line.rest(after: "ours only: "), steps.isEmpty {
+        oursOnly = try checkedReason(reason)
       } else if let pieces = try sentLine(line) {
         try appendSend(pieces)
         return
@@ -158,6 +166,13 @@ private struct TranscriptParser {
       }
     }
     joinsSend = false
+  }
+
+  private func checkedReason(_ reason: String) throws -> String {
+    guard reason.hasPrefix("1.6.18 ") || reason.hasPrefix("decision: ") else {
+      throw failure("a reason opens with `1.6.18 ` (the oracle's age) or `decision: `")
+    }
+    return reason
   }
 
   private func append(_ line: String, to add: (Transcript.Step) -> Void) throws {
@@ -187,13 +202,31 @@ private struct TranscriptParser {
     if let raw = line.rest(after: ">> ") { return try pieces(raw) }
     if line == ">" { return [.bytes([13, 10])] }
     if let text = line.rest(after: "> ") { return try pieces(text) + [.bytes([13, 10])] }
+    if let text = line.rest(after: ">b ") { return try packet(text, magic: BinaryPacket.requestMagic).pieces }
+    if let digits = line.rest(after: ">x ") { return [.bytes(try hexBytes(digits))] }
     return nil
+  }
+
+  private func packet(_ text: String, magic: UInt8) throws -> BinaryPacket {
+    do { return try BinaryPacket(notation: text, magic: magic, pieces: pieces) } catch let error
+      as BinaryPacket.NotationError
+    {
+      throw failure(error.text)
+    }
+  }
+
+  private func hexBytes(_ text: String) throws -> [UInt8] {
+    do { return try BinaryPacket.hexBytes(text) } catch let error as BinaryPacket.NotationError {
+      throw failure(error.text)
+    }
   }
 
   private func action(_ line: String) throws -> Transcript.Action {
     if let raw = line.rest(after: "<< ") { return .expect(try pieces(raw)) }
     if line == "<" { return .expect([.bytes([13, 10])]) }
     if let text = line.rest(after: "< ") { return .expect(try pieces(text + "\\r\\n")) }
+    if let text = line.rest(after: "<b ") { return .expectPacket(try packet(text, magic: BinaryPacket.replyMagic)) }
+    if let digits = line.rest(after: "<x ") { return .expect([.bytes(try hexBytes(digits))]) }
     if let word = line.rest(after: "= ") {
       switch word {
       case "closed": return .closed
@@ -286,6 +319,7 @@ extension TranscriptParser {
     input = input.dropFirst(word.utf8.count + 1)
     if word == "number" { return .number }
     if word == "text" { return .text }
+    if let digits = word.rest(after: "near:"), let number = Int(digits), number >= 0 { return .near(number) }
     if let name = word.rest(after: "cas:"), !name.isEmpty { return .cas(name) }
     throw failure("unknown placeholder <\(word)>; write \\< for the character")
   }

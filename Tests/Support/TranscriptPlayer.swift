@@ -1,7 +1,7 @@
 // Plays a parsed transcript against anything that is a `TranscriptPeer`: a real process behind a socket, or the command
 // layer in process. Not a client: it knows `version` and `stats` (for the `stat` step), no more. It throws at the first
 // deviation, and at the end every connection must answer `version` with exactly its line, so no surplus byte stays
-// unseen.
+// unseen. What it does on connections that speak the binary protocol is in TranscriptPlayer+Binary.swift.
 import Foundation
 
 /// What a transcript talks to. Connections are numbered from 1; the player connects each before its first use.
@@ -46,20 +46,31 @@ public struct TranscriptFailure: Error, CustomStringConvertible {
 
 public struct TranscriptPlayer<Peer: TranscriptPeer> {
   private let transcript: Transcript
-  private let side: Transcript.Side
-  private var peer: Peer
-  private var connection = 1
+  let side: Transcript.Side
+  var peer: Peer
+  var connection = 1
   /// Connections in use; a closed one stays in `closed` and may not be used again.
   private var open: Set<Int> = []
   private var closed: Set<Int> = []
+  /// The connections that have sent something, by whether the server takes it for the binary protocol.
+  private var isBinary: [Int: Bool] = [:]
+  /// In decimal digits, whichever protocol bound them.
   private var casValues: [String: [UInt8]] = [:]
-  private var score = TranscriptScore()
+  var score = TranscriptScore()
   private var line = 0
 
   public init(_ transcript: Transcript, side: Transcript.Side, peer: Peer) {
     self.transcript = transcript
     self.side = side
     self.peer = peer
+  }
+
+  /// What the first byte of a connection decides, where the options leave it the choice (`-B`).
+  private func speaksBinary(first: UInt8?) -> Bool {
+    if let index = transcript.options.firstIndex(of: "-B"), let word = transcript.options.dropFirst(index + 1).first {
+      if word != "auto" { return word == "binary" }
+    }
+    return first == BinaryPacket.requestMagic
   }
 
   /// Plays all steps and the final check of every open connection. Throws `TranscriptFailure` at the first deviation.
@@ -79,6 +90,7 @@ public struct TranscriptPlayer<Peer: TranscriptPeer> {
     switch step.action {
     case .send(let pieces): try send(try substitute(pieces))
     case .expect(let pieces): try expect(pieces)
+    case .expectPacket(let packet): try expect(packet)
     case .closed: try expectClosed()
     case .silent: try expectSilence()
     case .idle: try expectIdle()
@@ -92,7 +104,7 @@ public struct TranscriptPlayer<Peer: TranscriptPeer> {
     }
   }
 
-  private func failure(_ text: String) -> TranscriptFailure {
+  func failure(_ text: String) -> TranscriptFailure {
     TranscriptFailure(description: "\(transcript.name).txt:\(line) (\(side.rawValue)): \(text)")
   }
 }
@@ -112,7 +124,8 @@ extension TranscriptPlayer {
     try peer.disconnect(connection)
   }
 
-  private mutating func send(_ bytes: [UInt8]) throws {
+  mutating func send(_ bytes: [UInt8]) throws {
+    if isBinary[connection] == nil { isBinary[connection] = speaksBinary(first: bytes[0]) }
     guard !closed.contains(connection) else { throw failure("connection \(connection) is closed") }
     score.sentByteCount += bytes.count
     try peer.send(bytes, on: connection)
@@ -156,6 +169,7 @@ extension TranscriptPlayer {
   }
 
   private mutating func expectIdle() throws {
+    if isBinary[connection] ?? speaksBinary(first: nil) { return try expectIdleBinary() }
     try send(Array("version\r\n".utf8))
     let reply = String(decoding: try receiveLine(), as: UTF8.self)
     let number = "VERSION " + side.versionNumber
@@ -165,6 +179,9 @@ extension TranscriptPlayer {
   }
 
   private mutating func expectStat(form: String, key: String, value: [Transcript.Piece]) throws {
+    if isBinary[connection] ?? speaksBinary(first: nil) {
+      return try expectBinaryStat(form: form, key: key, value: value)
+    }
     try send(Array((form.isEmpty ? "stats\r\n" : "stats \(form)\r\n").utf8))
     var found: [UInt8]?
     while true {
@@ -200,6 +217,14 @@ extension TranscriptPlayer {
     return got
   }
 
+  /// The value of a bound placeholder in the header of a packet.
+  private func binaryCAS(_ name: String) throws -> [UInt8] {
+    guard let digits = casValues[name], let number = UInt64(String(decoding: digits, as: UTF8.self)) else {
+      throw failure("<cas:\(name)> is not bound yet")
+    }
+    return withUnsafeBytes(of: number.bigEndian) { Array($0) }
+  }
+
   private func substitute(_ pieces: [Transcript.Piece]) throws -> [UInt8] {
     var result: [UInt8] = []
     for piece in pieces {
@@ -208,35 +233,42 @@ extension TranscriptPlayer {
       case .cas(let name):
         guard let value = casValues[name] else { throw failure("<cas:\(name)> is not bound yet") }
         result += value
-      case .number, .text: throw failure("a placeholder without value cannot be sent")
+      case .binaryCAS(let name): result += try binaryCAS(name)
+      case .number, .near, .text: throw failure("a placeholder without value cannot be sent")
       }
     }
     return result
   }
 
-  private mutating func match(_ got: [UInt8], _ pieces: [Transcript.Piece]) throws {
+  mutating func match(_ got: [UInt8], _ pieces: [Transcript.Piece]) throws {
     var rest = got[...]
     for piece in pieces {
       switch piece {
       case .bytes(let expected):
         guard rest.starts(with: expected) else { throw failure("expected \(shown(pieces)), got \(shown(got))") }
         rest = rest.dropFirst(expected.count)
-      case .number, .cas:
+      case .number, .near, .cas:
         let digits = Array(rest.prefix { (48...57).contains($0) })
         guard !digits.isEmpty else { throw failure("expected a number in \(shown(pieces)), got \(shown(got))") }
         rest = rest.dropFirst(digits.count)
         if case .cas(let name) = piece { try bind(name, digits) }
+        if case .near(let number) = piece {
+          guard let value = Int(String(decoding: digits, as: UTF8.self)), abs(value - number) <= 2 else {
+            throw failure("expected \(shown(pieces)), got \(shown(got))")
+          }
+        }
       case .text:
         let visible = rest.prefix { $0 > 32 && $0 < 127 }
         guard !visible.isEmpty else { throw failure("expected a text in \(shown(pieces)), got \(shown(got))") }
         rest = rest.dropFirst(visible.count)
+      case .binaryCAS: throw failure("a packet's CAS in a line of text")
       }
     }
     guard rest.isEmpty else { throw failure("expected \(shown(pieces)), got \(shown(got))") }
     score.comparedByteCount += got.count
   }
 
-  private mutating func bind(_ name: String, _ digits: [UInt8]) throws {
+  mutating func bind(_ name: String, _ digits: [UInt8]) throws {
     if let known = casValues[name] {
       guard known == digits else { throw failure("<cas:\(name)> was \(shown(known)), is now \(shown(digits))") }
     } else {
@@ -247,7 +279,7 @@ extension TranscriptPlayer {
     }
   }
 
-  private func shown(_ bytes: some Collection<UInt8>) -> String {
+  func shown(_ bytes: some Collection<UInt8>) -> String {
     var text = bytes.prefix(200).map { byte -> String in
       switch byte {
       case 13: "\\r"
@@ -260,7 +292,7 @@ extension TranscriptPlayer {
     return "\"\(text)\""
   }
 
-  private func shown(_ input: TranscriptInput) -> String {
+  func shown(_ input: TranscriptInput) -> String {
     switch input {
     case .bytes(let bytes): shown(bytes)
     case .nothing: "nothing"
@@ -268,13 +300,14 @@ extension TranscriptPlayer {
     }
   }
 
-  private func shown(_ pieces: [Transcript.Piece]) -> String {
+  func shown(_ pieces: [Transcript.Piece]) -> String {
     pieces.map { piece in
       switch piece {
       case .bytes(let bytes): shown(bytes)
       case .number: "<number>"
+      case .near(let number): "<near:\(number)>"
       case .text: "<text>"
-      case .cas(let name): "<cas:\(name)>" + (casValues[name].map { "=" + shown($0) } ?? "")
+      case .cas(let name), .binaryCAS(let name): "<cas:\(name)>" + (casValues[name].map { "=" + shown($0) } ?? "")
       }
     }.joined()
   }

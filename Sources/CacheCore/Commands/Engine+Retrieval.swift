@@ -51,16 +51,16 @@ extension Engine {
   @inline(__always)
   private mutating func retrieveOne(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
     let held = store.value.locks.lock(hash)
-    let found = store.value.find(key, hash, now: now, held)
+    let found = find(key, hash, held)
     guard case .hit(let item) = found else {
       _ = consume held
-      noteMiss(found, retrieval, key)
+      noteMiss(found, key, touches: retrieval.touches)
       return true
     }
     let valueByteCount = item.valueByteCount
     if valueByteCount > gatherThreshold || item.flags.contains(.chunked) { return gather(item, retrieval, key, held) }
     guard reply.hasRoom(TextComposer.valueOverheadByteCount &+ valueByteCount) else { return false }
-    noteHit(item, retrieval, key)
+    noteHit(item, key, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
     TextComposer.composeValue(item, withCAS: retrieval.withCAS, &reply)
     store.value.bump(item, now: now)
     return true
@@ -73,10 +73,10 @@ extension Engine {
   ) -> Bool {
     guard reply.hasRoom(TextComposer.valueOverheadByteCount), reply.hasRoomToGather else { return false }
     guard store.value.hold(item) else {
-      noteMiss(.miss, retrieval, key)
+      noteMiss(.miss, key, touches: retrieval.touches)
       return true
     }
-    noteHit(item, retrieval, key)
+    noteHit(item, key, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
     reply.compose(TextComposer.valueOverheadByteCount) {
       TextComposer.composeValueLine(item, withCAS: retrieval.withCAS, &$0)
     }
@@ -86,27 +86,27 @@ extension Engine {
     return true
   }
 
-  /// Counts a hit, and moves the expiration time for gat. Under the item lock.
+  /// Counts a hit; one that touches gets the client's expiration time and counts as a touch only. Under the item lock.
   @inline(__always)
-  private mutating func noteHit(_ item: Item, _ retrieval: Retrieval, _ key: RawSpan) {
+  mutating func noteHit(_ item: Item, _ key: RawSpan, touchedUntil exptime: Int64?, countsPrefixes: Bool = true) {
     let slabClass = store.value.slabs.slabClass(of: item.ref)
-    if retrieval.touches {
+    if let exptime {
       counters.add(.touchCommands)
       counters.add(.touchHits, slabClass: slabClass)
-      item.exptime = store.value.clockBase.exptime(retrieval.exptime, now: now)
+      item.exptime = store.value.clockBase.exptime(exptime, now: now)
       store.value.noteMortal(exptime: item.exptime)
     } else {
       counters.add(.getCommands)
       counters.add(.getHits, slabClass: slabClass)
     }
     counters.add(.hitsToCold, slabClass: slabClass)
-    if configuration.modes.countsPrefixes { notePrefix(key, isHit: true) }
+    if countsPrefixes, configuration.modes.countsPrefixes { notePrefix(key, isHit: true) }
   }
 
   /// gat counts as a touch only, as in the reference; a miss of either kind is of one of three sorts.
   @inline(never)
-  private mutating func noteMiss(_ found: Lookup, _ retrieval: Retrieval, _ key: RawSpan) {
-    if retrieval.touches {
+  mutating func noteMiss(_ found: Lookup, _ key: RawSpan, touches: Bool, countsPrefixes: Bool = true) {
+    if touches {
       counters.add(.touchCommands)
       counters.add(.touchMisses)
     } else {
@@ -118,7 +118,7 @@ extension Engine {
       case .hit, .miss: break
       }
     }
-    if configuration.modes.countsPrefixes { notePrefix(key, isHit: false) }
+    if countsPrefixes, configuration.modes.countsPrefixes { notePrefix(key, isHit: false) }
   }
 
   @inline(never)

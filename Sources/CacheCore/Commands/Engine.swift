@@ -6,6 +6,7 @@
 public struct EngineConfiguration: Sendable {
   public var permissions = Permissions()
   public var modes: Modes
+  public var tunables = Tunables()
   public var prefixes: PrefixCounts
   public var registry: CounterRegistry
   /// After `VERSION `.
@@ -30,15 +31,20 @@ public struct Engine: ~Copyable {
   let configuration: EngineConfiguration
   let host: any Host
   let versionLine: [UInt8]
+  let versionText: [UInt8]
   let gatherThreshold: Int
   /// `now` of the requests being processed; the server sets it before it hands bytes over.
   public var now: UInt32 = ClockBase.startSeconds
+  /// Names the connection being served in the event log.
+  var descriptor: Int32 = -1
   /// Set by the commands that end the connection.
   var closesConnection = false
   /// Scratch for a group of a multiget's keys.
   let groupKeys: FixedArray<ByteRange>
   let groupHashes: FixedArray<UInt64>
   static let groupSize = 32
+  /// Where a parser leaves a key that came as base64; it is the current request's.
+  let decodedKey: FixedArray<UInt8>
 
   public init(_ configuration: EngineConfiguration, store: Pinned<Store>, counters: CounterSet, host: any Host) {
     self.store = store
@@ -46,6 +52,7 @@ public struct Engine: ~Copyable {
     self.configuration = configuration
     self.host = host
     versionLine = Array("VERSION \(configuration.versionText)\r\n".utf8)
+    versionText = Array(configuration.versionText.utf8)
     // A reply must have room for one line and one copied value.
     gatherThreshold = min(configuration.gatherThresholdByteCount, configuration.replyByteCount / 4)
     reply = ReplyBuffer(capacity: configuration.replyByteCount, valueCapacity: 32, arena: store.value.arena) { ref in
@@ -53,10 +60,42 @@ public struct Engine: ~Copyable {
     }
     groupKeys = FixedArray(repeating: .none, count: Engine.groupSize)
     groupHashes = FixedArray(repeating: 0, count: Engine.groupSize)
+    decodedKey = FixedArray(repeating: 0, count: TextParser.longestKeyByteCount)
   }
 
   deinit {
     groupKeys.destroy()
     groupHashes.destroy()
+    decodedKey.destroy()
+  }
+}
+
+extension Engine {
+  /// The live item of the key, and a line for the watchers of look-ups. Wants the item lock.
+  @inline(__always)
+  mutating func find(_ key: RawSpan, _ hash: UInt64, _ held: borrowing ItemLockHeld) -> Lookup {
+    let found = store.value.find(key, hash, now: now, held)
+    if store.value.eventLog.isWatched(.fetchers) { logFetch(key, found) }
+    return found
+  }
+
+  @inline(never)
+  private func logFetch(_ key: RawSpan, _ found: Lookup) {
+    store.value.eventLog.noteFetch(key, FetchStatus(found, store.value.slabs), descriptor: descriptor)
+  }
+
+  /// The look-up inside a store, for the watchers only.
+  @inline(never)
+  func logLookup(_ key: RawSpan) {
+    let hash = store.value.hash(key)
+    let held = store.value.locks.lock(hash)
+    logFetch(key, store.value.find(key, hash, now: now, held))
+    _ = consume held
+  }
+
+  /// A line for the watchers of stores.
+  @inline(never)
+  func logStore(_ key: RawSpan, _ event: StoreEvent) {
+    store.value.eventLog.noteStore(key, event, now: now, descriptor: descriptor)
   }
 }

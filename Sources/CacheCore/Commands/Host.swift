@@ -29,9 +29,12 @@ public struct ConnectionFacts: Sendable {
   public var listenAddress: String?
   public var state: String
   public var secondsSinceLastCommand: UInt32
+  public var isDatagram: Bool
   public init(
-    descriptor: Int32, address: String, listenAddress: String?, state: String, secondsSinceLastCommand: UInt32
+    descriptor: Int32, address: String, listenAddress: String?, state: String, secondsSinceLastCommand: UInt32,
+    isDatagram: Bool = false
   ) {
+    self.isDatagram = isDatagram
     self.descriptor = descriptor
     self.address = address
     self.listenAddress = listenAddress
@@ -58,6 +61,10 @@ public struct Permissions: Sendable {
   /// -o track_sizes.
   public var sizes = false
   public var shutdown = false
+  /// Not with -W.
+  public var watch = true
+  /// Whether the crawler runs from the start; `lru_crawler enable` and `disable` say otherwise later.
+  public var crawler = true
   public init() {}
 }
 

@@ -7,6 +7,12 @@ extension Session {
     engine.host.log("<\(descriptor) \(String(decoding: input.bytes(line), as: UTF8.self))")
   }
 
+  @inline(never)
+  func tracePacket(_ engine: borrowing Engine, _ header: BinaryHeader) {
+    let name = header.knownOpcode.map { "\($0)" } ?? "\(header.opcode)"
+    engine.host.log("<\(descriptor) Read binary protocol data: \(name), \(header.bodyByteCount) bytes")
+  }
+
   /// What was composed since `mark`; values are left out.
   @inline(never)
   func traceReply(_ engine: borrowing Engine, _ mark: ReplyBuffer.Mark) {

@@ -1,23 +1,40 @@
 // Storage commands from the header on: the item is reserved when the size is known, the value is received in place, the
-// two bytes after it are checked, and only then is the item linked. A session that ends in between drops the
-// reservation.
+// two bytes after it are checked (text and meta), and only then is the item linked. A session that ends in between
+// drops the reservation.
 
 extension Session {
-  /// After the header line. Ends with the item stored, or waiting for its value, or swallowing a value nobody can keep.
+  /// After the header. Ends with the item stored, or waiting for its value, or swallowing a value nobody can keep.
   @inline(__always)
   mutating func beginUpload(
-    _ engine: inout Engine, _ header: StoreRequest, _ input: RawSpan, _ position: inout Int, _ end: Int
+    _ engine: inout Engine, _ header: StoreRequest, _ form: ReplyForm, _ input: RawSpan, _ position: inout Int,
+    _ end: Int
+  ) {
+    if header.key.isEncoded {
+      let decoded = engine.decodedKey
+      let key = decoded.bytes(header.key.decodedByteCount)
+      return beginUpload(&engine, header, key, form, input, &position, end)
+    }
+    beginUpload(&engine, header, input.slice(header.key.range), form, input, &position, end)
+  }
+
+  @inline(__always)
+  private mutating func beginUpload(
+    _ engine: inout Engine, _ header: StoreRequest, _ key: RawSpan, _ form: ReplyForm, _ input: RawSpan,
+    _ position: inout Int, _ end: Int
   ) {
     let store = engine.store
-    let key = input.slice(header.key)
     do {
       let valueEnd = position &+ header.valueByteCount
-      if header.mode == .set, end &- position >= header.valueByteCount &+ 2, isLineEnd(input, at: valueEnd) {
+      if header.terms.mode == .set, end &- position >= header.valueByteCount &+ form.trailerByteCount,
+        isTerminated(form, input, at: valueEnd)
+      {
         // The whole command is at hand: no state in between.
         let value = input.slice(ByteRange(start: position, end: valueEnd))
-        try engine.set(header, key, value)
-        position = valueEnd &+ 2
-        compose(&engine, .stored, noreply: header.noreply)
+        let cas = try engine.set(header, key, value)
+        position = valueEnd &+ form.trailerByteCount
+        compose(
+          &engine, Response(outcome: .stored, cas: cas, valueByteCount: header.valueByteCount), form, input,
+          isQuiet: header.isQuiet)
         return
       }
       var upload = Upload(
@@ -25,16 +42,31 @@ extension Session {
           store, key: key, clientFlags: header.clientFlags,
           exptime: store.value.clockBase.exptime(header.exptime, now: engine.now),
           valueByteCount: header.valueByteCount, now: engine.now),
-        mode: header.mode, expectedCAS: header.expectedCAS, noreply: header.noreply)
+        terms: header.terms, isQuiet: header.isQuiet, form: form)
       position &+= upload.reservation.fill(input.slice(ByteRange(start: position, end: end)))
-      guard upload.reservation.missingByteCount == 0, end &- position >= 2 else {
-        state = .uploading(upload)
+      guard upload.reservation.missingByteCount == 0, end &- position >= form.trailerByteCount else {
+        suspend(upload, input)
         return
       }
-      finish(&engine, upload, input, &position)
+      finish(&engine, upload, input, &position, words: input)
     } catch {
-      refuseUpload(&engine, header, key, error)
+      refuseUpload(&engine, header, key, form, error)
     }
+  }
+
+  /// The rest of the value is still to come. The line goes, so what the reply repeats of it is kept.
+  @inline(never)
+  private mutating func suspend(_ upload: consuming Upload, _ input: RawSpan) {
+    guard case .meta(let echo) = upload.form else {
+      state = .uploading(upload)
+      return
+    }
+    var words = ByteBuffer(capacity: MetaEcho.longestKeptByteCount)
+    let kept = echo.keep(input, in: &words)
+    state = .uploading(
+      Upload(
+        reservation: upload.reservation, terms: upload.terms, isQuiet: upload.isQuiet, form: .meta(kept),
+        words: words))
   }
 
   /// More of the value has come. nil when it is stored or refused and the next request may be read.
@@ -43,50 +75,59 @@ extension Session {
     _ engine: inout Engine, _ upload: consuming Upload, _ input: RawSpan, _ position: inout Int, _ end: Int
   ) -> NextStep? {
     position &+= upload.reservation.fill(input.slice(ByteRange(start: position, end: end)))
-    guard upload.reservation.missingByteCount == 0, end &- position >= 2 else {
+    guard upload.reservation.missingByteCount == 0, end &- position >= upload.form.trailerByteCount else {
       state = .uploading(upload)
       return .awaitInput
     }
-    guard engine.reply.hasRoom(TextComposer.longestLineByteCount) else {
+    guard engine.reply.hasRoom(Session.replyRoomByteCount) else {
       state = .uploading(upload)
       return .flushReply
     }
-    finish(&engine, upload, input, &position)
+    if let words = upload.words.take() {
+      finish(&engine, upload, input, &position, words: words.span)
+    } else {
+      finish(&engine, upload, input, &position, words: input)
+    }
     return nil
   }
 
   @inline(__always)
-  private func isLineEnd(_ input: RawSpan, at offset: Int) -> Bool {
-    input.byte(at: offset) == 0x0d && input.byte(at: offset &+ 1) == 0x0a
+  private func isTerminated(_ form: ReplyForm, _ input: RawSpan, at offset: Int) -> Bool {
+    form.trailerByteCount == 0 || input.byte(at: offset) == 0x0d && input.byte(at: offset &+ 1) == 0x0a
   }
 
-  /// The value and the two bytes after it are there.
+  /// The value and what ends it are there.
   @inline(__always)
   private mutating func finish(
-    _ engine: inout Engine, _ upload: consuming Upload, _ input: RawSpan, _ position: inout Int
+    _ engine: inout Engine, _ upload: consuming Upload, _ input: RawSpan, _ position: inout Int, words: RawSpan
   ) {
-    let isTerminated = isLineEnd(input, at: position)
-    position &+= 2
-    let noreply = upload.noreply
+    let form = upload.form
+    let isTerminated = isTerminated(form, input, at: position)
+    position &+= form.trailerByteCount
+    let isQuiet = upload.isQuiet
     guard isTerminated else {
       // It had its memory: that is what cmd_set counts.
       engine.counters.add(.setCommands, slabClass: engine.store.value.slabs.slabClass(of: upload.reservation.ref))
-      compose(&engine, .refused(.badDataChunk), noreply: noreply)
+      compose(&engine, .refused(.badDataChunk), form, words, isQuiet: isQuiet)
       return
     }
-    compose(&engine, engine.commit(upload), noreply: noreply)
+    compose(&engine, engine.commit(upload), form, words, isQuiet: isQuiet)
   }
 
   /// The value cannot be kept: its bytes are swallowed and then answered. A set that fails removes what it would have
-  /// replaced, so that nobody reads a value older than the one he wrote (reference, section 2.4).
+  /// replaced, so that nobody reads a value older than the one he wrote (reference, sections 2.4, 3.4 and 4.2).
   @inline(never)
   private mutating func refuseUpload(
-    _ engine: inout Engine, _ header: StoreRequest, _ key: RawSpan, _ failure: ReservationFailure
+    _ engine: inout Engine, _ header: StoreRequest, _ key: RawSpan, _ form: ReplyForm, _ failure: ReservationFailure
   ) {
     engine.counters.add(failure == .tooLarge ? .storeTooLarge : .storeNoMemory)
-    if header.mode == .set { engine.remove(key) }
+    engine.logStore(
+      key, StoreEvent(status: failure == .tooLarge ? "too_large" : "no_memory", mode: header.terms.mode))
+    if header.terms.mode == .set || form.removesWhatItCannotReplace { engine.remove(key) }
     let refusal: Refusal = failure == .tooLarge ? .tooLarge : .noMemoryForStore
-    state = .swallowing(Swallowing(left: header.valueByteCount + 2, refusal: refusal, noreply: header.noreply))
+    state = .swallowing(
+      Swallowing(
+        left: header.valueByteCount + form.trailerByteCount, refusal: refusal, isQuiet: header.isQuiet, form: form))
   }
 
   /// Where the rest of a large value can be received without a copy; nil when there is nothing to gain.
@@ -114,34 +155,124 @@ extension Session {
   }
 }
 
-extension Engine {
-  /// Stores a value that is all there, and counts.
+extension ReplyForm {
+  /// How many bytes end a value.
   @inline(__always)
-  mutating func set(_ header: StoreRequest, _ key: RawSpan, _ value: RawSpan) throws(ReservationFailure) {
+  var trailerByteCount: Int {
+    if case .binary = self { return 0 }
+    return 2
+  }
+
+  /// Whether a store that fails for its size takes the old item along, other than the plain set: every ms, and the
+  /// binary set with a CAS unique.
+  fileprivate var removesWhatItCannotReplace: Bool {
+    switch self {
+    case .text: false
+    case .meta: true
+    case .binary(let header): header.knownOpcode == .set || header.knownOpcode == .setQ
+    }
+  }
+}
+
+extension MetaEcho {
+  /// A key, an opaque of 32 bytes with its letter, three more letters, and blanks.
+  fileprivate static let longestKeptByteCount = TextParser.longestKeyByteCount + 1 + 32 + 3 * 2
+
+  /// Copies the key and those flags that an ms repeats into `words`; returns an echo that names them there. A line has
+  /// each flag once, so there is room.
+  fileprivate func keep(_ input: RawSpan, in words: inout ByteBuffer) -> MetaEcho {
+    var kept = self
+    words.append(input.slice(key))
+    kept.key = ByteRange(start: 0, end: words.end)
+    var rest = Tokenizer(start: flags.start, end: flags.end)
+    while true {
+      let word = rest.next(input)
+      if word.isEmpty { break }
+      let letter = input.byte(at: word.start)
+      guard [UInt8(ascii: "O"), UInt8(ascii: "k"), UInt8(ascii: "c"), UInt8(ascii: "s")].contains(letter) else {
+        continue
+      }
+      let isOpaque = letter == UInt8(ascii: "O")
+      words.append(input.slice(ByteRange(start: word.start - 1, end: isOpaque ? word.end : word.start + 1)))
+    }
+    kept.flags = ByteRange(start: kept.key.end, end: words.end)
+    return kept
+  }
+}
+
+extension Engine {
+  /// Stores a value that is all there, and counts. Returns its CAS unique.
+  @inline(__always)
+  mutating func set(_ header: StoreRequest, _ key: RawSpan, _ value: RawSpan) throws(ReservationFailure) -> UInt64 {
     let exptime = store.value.clockBase.exptime(header.exptime, now: now)
-    let slabClass = try Store.set(
-      store, key: key, clientFlags: header.clientFlags, exptime: exptime, value: value, now: now)
+    if store.value.eventLog.isWatched(.fetchers) { logLookup(key) }
+    let (slabClass, cas) = try Store.set(
+      store, key: key, clientFlags: header.clientFlags, exptime: exptime, value: value, terms: header.terms, now: now)
     counters.add(.setCommands, slabClass: slabClass)
     counters.add(.totalItems)
     if configuration.modes.countsPrefixes { notePrefix(ofSet: key) }
+    if store.value.eventLog.isWatched(.mutations) {
+      logStore(
+        key,
+        StoreEvent(
+          status: "stored", mode: .set, exptime: exptime, slabClass: slabClass, valueByteCount: value.byteCount))
+    }
+    return cas
   }
 
   /// Links the value under its key, or not, as its mode says, and counts.
   @inline(__always)
   mutating func commit(_ upload: consuming Upload) -> Response {
-    let mode = upload.mode
+    let mode = upload.terms.mode
     if configuration.modes.countsPrefixes { notePrefix(ofSet: upload.reservation.item.key) }
-    let expectedCAS = upload.expectedCAS
-    let result = Store.commit(store, upload.reservation, mode: mode, expectedCAS: expectedCAS, now: now)
+    let terms = upload.terms
+    let isLogged = store.value.eventLog.isWatched(.mutations)
+    let logged = isLogged ? KeptKey(upload.reservation.item) : nil
+    if store.value.eventLog.isWatched(.fetchers) { logLookup(upload.reservation.item.key) }
+    let result = Store.commit(store, upload.reservation, terms, now: now)
+    if let logged { log(result, mode: mode, logged) }
     counters.add(.setCommands, slabClass: result.slabClass)
     if result.outcome == .stored { counters.add(.totalItems) }
     if mode == .cas { noteCAS(result.outcome, result.slabClass) }
-    switch result.outcome {
-    case .stored: return .stored
-    case .notStored: return .notStored
-    case .exists: return .exists
-    case .notFound: return .notFound
+    let outcome: Outcome =
+      switch result.outcome {
+      case .stored: .stored
+      case .notStored: .notStored
+      case .exists: .exists
+      case .notFound: .notFound
+      }
+    return Response(outcome: outcome, cas: result.cas, valueByteCount: result.valueByteCount)
+  }
+
+  /// What the log needs of an item that may be gone when it is written.
+  private struct KeptKey {
+    let key: [UInt8]
+    let exptime: UInt32
+    let valueByteCount: Int
+
+    init(_ item: Item) {
+      key = item.key.bytes(ByteRange(start: 0, end: item.keyByteCount))
+      exptime = item.exptime
+      valueByteCount = item.valueByteCount
     }
+  }
+
+  @inline(never)
+  private func log(_ result: StoreResult, mode: StoreMode, _ kept: KeptKey) {
+    let status: StaticString =
+      switch result.outcome {
+      case .stored: "stored"
+      case .notStored: "not_stored"
+      case .exists: "exists"
+      case .notFound: "not_found"
+      }
+    var key = ByteBuffer(capacity: kept.key.count)
+    key.append(kept.key)
+    logStore(
+      key.span.slice(ByteRange(start: 0, end: key.end)),
+      StoreEvent(
+        status: status, mode: mode, exptime: kept.exptime, slabClass: result.slabClass,
+        valueByteCount: max(result.valueByteCount, kept.valueByteCount)))
   }
 
   private mutating func noteCAS(_ outcome: StoreOutcome, _ slabClass: Int) {

@@ -1,7 +1,7 @@
 // One client's side of the conversation: where in the protocol it stands, and the loop that turns its bytes into
 // requests, executes them and composes the replies. No socket, no thread, no clock: bytes come in, replies are left in
 // the engine's buffer, and the caller is told what to do next. So a test can be a client, one byte at a time. States:
-// Docs/wire.md.
+// Docs/wire.md. The protocols' own parts are in Session+Text, +Meta and +Binary; values on their way in are in +Upload.
 
 /// What the caller does after `process`.
 public enum NextStep: Equatable, Sendable {
@@ -13,21 +13,35 @@ public enum NextStep: Equatable, Sendable {
   case yield
   /// Send the reply, then close.
   case close
+  /// Send the reply, then give the connection to the watchers: it reads no more requests.
+  case watch(LogStreams)
+}
+
+/// What a connection speaks.
+public enum WireProtocol: UInt8, Sendable {
+  /// The first byte will tell.
+  case undecided
+  /// The text protocol with the meta commands.
+  case text
+  case binary
 }
 
 /// Why a stretch of input is thrown away, and what to answer when it has all come.
 struct Swallowing {
   var left: Int
   var refusal: Refusal
-  var noreply: Bool
+  var isQuiet: Bool
+  var form = ReplyForm.text
 }
 
 /// A value on its way in.
 struct Upload: ~Copyable {
   var reservation: Reservation
-  let mode: StoreMode
-  let expectedCAS: UInt64
-  let noreply: Bool
+  let terms: StoreTerms
+  let isQuiet: Bool
+  let form: ReplyForm
+  /// What a MetaEcho in `form` names, once the line is gone.
+  var words: ByteBuffer?
 }
 
 /// A long answer on its way out.
@@ -46,22 +60,33 @@ public struct Session: ~Copyable {
     /// Up to the end of the line.
     case discardingLine
     case reporting(Report)
+    case dumping(KeyDump)
+    case watching(LogStreams)
     case closing
   }
 
   var state = State.awaitingRequest
+  var wire: WireProtocol
   /// Names the connection in the log.
   public let descriptor: Int32
   /// Requests that one call of `process` may begin; 0 = no limit but the bytes at hand.
   let requestsPerEvent: Int
+  /// Requests came in a datagram, whose sender nobody has checked: what is endless is refused.
+  let isDatagram: Bool
 
-  public init(descriptor: Int32, requestsPerEvent: Int = 0) {
+  public init(
+    descriptor: Int32, wire: WireProtocol = .undecided, requestsPerEvent: Int = 0, isDatagram: Bool = false
+  ) {
     self.descriptor = descriptor
+    self.wire = wire
     self.requestsPerEvent = requestsPerEvent
+    self.isDatagram = isDatagram
   }
 
   /// A line that is not complete after this many bytes is not waited for, unless it is a get (reference, section 2.1).
   static let longestPartialLineByteCount = 2048
+  /// Room in the reply that every request finds when it begins: for any answer but a value, in any protocol.
+  static let replyRoomByteCount = MetaComposer.longestLineByteCount
 
   /// The state's name in `stats conns`.
   public var stateName: String {
@@ -72,6 +97,8 @@ public struct Session: ~Copyable {
     case .swallowing: "conn_swallow"
     case .discardingLine: "conn_swallow"
     case .reporting: "conn_write"
+    case .dumping: "conn_write"
+    case .watching: "conn_watch"
     case .closing: "conn_closing"
     }
   }
@@ -96,6 +123,7 @@ public struct Session: ~Copyable {
   public mutating func process(_ engine: inout Engine, _ input: inout ByteBuffer) -> NextStep {
     let start = input.start
     var position = start
+    engine.descriptor = descriptor
     let step = run(&engine, input.span, &position, input.end)
     input.consume(position &- start)
     return step
@@ -111,96 +139,27 @@ public struct Session: ~Copyable {
         return step
       }
       if position == end { return .awaitInput }
-      guard engine.reply.hasRoom(TextComposer.longestLineByteCount) else { return .flushReply }
+      guard engine.reply.hasRoom(Session.replyRoomByteCount) else { return .flushReply }
       if requestsPerEvent > 0 {
         if requests == requestsPerEvent { return .yield }
         requests &+= 1
       }
-      guard let newline = input.firstIndex(of: 0x0a, from: position, to: end) else {
-        return partialLine(&engine, input, &position, end)
+      if wire == .text {
+        if let step = textLine(&engine, input, &position, end) { return step }
+      } else if let step = firstOrBinary(&engine, input, &position, end) {
+        return step
       }
-      let lineEnd = newline > position && input.byte(at: newline &- 1) == 0x0d ? newline &- 1 : newline
-      let start = position
-      position = newline &+ 1
-      let isTraced = engine.configuration.modes.verbosity > 1
-      if isTraced { traceLine(engine, input, ByteRange(start: start, end: lineEnd)) }
-      let request = TextParser.parse(input, start: start, end: lineEnd, lineByteCount: position &- start)
-      let mark = engine.reply.mark
-      switch request {
-      case .retrieve(let retrieval, let keys):
-        retrieve(&engine, retrieval, input, keys, mark, &position)
-      case .store(let header):
-        beginUpload(&engine, header, input, &position, end)
-      default:
-        answer(&engine, request, input)
-      }
-      if isTraced { traceReply(engine, mark) }
     }
   }
 
-  // Requests that are a line.
-
-  @inline(__always)
-  private mutating func retrieve(
-    _ engine: inout Engine, _ retrieval: Retrieval, _ input: RawSpan, _ keys: ByteRange, _ mark: ReplyBuffer.Mark,
-    _ position: inout Int
-  ) {
-    switch engine.retrieve(retrieval, input, keys) {
-    case .done:
-      engine.reply.append("END\r\n")
-    case .replyFull(let key):
-      position = key
-      state = .retrieving(retrieval)
-    case .badKey:
-      // The values found before the bad key are taken back: a refused command answers its error and nothing else.
-      engine.reply.rewind(to: mark)
-      TextComposer.compose(.refused(.badFormat), &engine.reply)
-    }
-  }
-
+  /// The first byte of a connection decides what it speaks for good.
   @inline(never)
-  private mutating func answer(_ engine: inout Engine, _ request: Request, _ input: RawSpan) {
-    switch request {
-    case .stats(let words):
-      state = .reporting(Report(bytes: engine.statsReport(input, words, descriptor: descriptor)))
-    case .version:
-      engine.reply.append(engine.versionLine)
-    case .quit, .foreignProtocol:
-      state = .closing
-    case .refused(let refusal, let noreply, let swallow) where swallow > 0:
-      state = .swallowing(Swallowing(left: swallow, refusal: refusal, noreply: noreply))
-    default:
-      let response = engine.execute(request, input)
-      if !request.noreply, !engine.closesConnection {
-        TextComposer.compose(response, &engine.reply)
-      }
-      if engine.closesConnection {
-        engine.closesConnection = false
-        state = .closing
-      }
-    }
-  }
-
-  // Lines that have not come to their end.
-
-  /// Waits for the rest of a short line; answers the complete keys of a long get at once, so that a list of any length
-  /// needs no more memory than a key; closes on anything else that long.
-  private mutating func partialLine(
+  private mutating func firstOrBinary(
     _ engine: inout Engine, _ input: RawSpan, _ position: inout Int, _ end: Int
-  ) -> NextStep {
-    guard end - position > Session.longestPartialLineByteCount else { return .awaitInput }
-    let rest = ByteRange(start: position, end: end)
-    if input.hasPrefix(rest, "get ") {
-      position += 4
-      state = .retrieving(Retrieval(withCAS: false, touches: false))
-    } else if input.hasPrefix(rest, "gets ") {
-      position += 5
-      state = .retrieving(Retrieval(withCAS: true, touches: false))
-    } else {
-      state = .closing
-      return .close
-    }
-    return resume(&engine, input, &position, end) ?? .awaitInput
+  ) -> NextStep? {
+    if wire == .undecided { wire = input.byte(at: position) == BinaryHeader.requestMagic ? .binary : .text }
+    if wire == .binary { return binaryPackets(&engine, input, &position, end) }
+    return textLine(&engine, input, &position, end)
   }
 
   // Going on in the middle of something.
@@ -225,11 +184,11 @@ public struct Session: ~Copyable {
         state = .swallowing(swallowing)
         return .awaitInput
       }
-      guard engine.reply.hasRoom(TextComposer.longestLineByteCount) else {
+      guard engine.reply.hasRoom(Session.replyRoomByteCount) else {
         state = .swallowing(swallowing)
         return .flushReply
       }
-      compose(&engine, .refused(swallowing.refusal), noreply: swallowing.noreply)
+      compose(&engine, .refused(swallowing.refusal), swallowing.form, input, isQuiet: swallowing.isQuiet)
       return nil
     case .discardingLine:
       if let newline = input.firstIndex(of: 0x0a, from: position, to: end) {
@@ -244,6 +203,12 @@ public struct Session: ~Copyable {
       if report.sent == report.bytes.count { return nil }
       state = .reporting(report)
       return .flushReply
+    case .dumping(let dump):
+      return resumeDump(&engine, dump)
+    case .watching(let streams):
+      state = .watching(streams)
+      position = end
+      return .watch(streams)
     case .closing:
       state = .closing
       position = end
@@ -251,74 +216,61 @@ public struct Session: ~Copyable {
     }
   }
 
-  private mutating func resumeRetrieval(
-    _ engine: inout Engine, _ retrieval: Retrieval, _ input: RawSpan, _ position: inout Int, _ end: Int
-  ) -> NextStep? {
-    guard engine.reply.hasRoom(TextComposer.longestLineByteCount) else {
-      state = .retrieving(retrieval)
-      return .flushReply
-    }
-    let newline = input.firstIndex(of: 0x0a, from: position, to: end)
-    var keysEnd = newline ?? end
-    if let newline {
-      if newline > position, input.byte(at: newline - 1) == 0x0d { keysEnd = newline - 1 }
-    } else {
-      // Only keys that a space ends are complete.
-      while keysEnd > position, input.byte(at: keysEnd - 1) != 0x20 { keysEnd -= 1 }
-    }
-    switch engine.retrieve(retrieval, input, ByteRange(start: position, end: keysEnd)) {
-    case .replyFull(let key):
-      position = key
-      state = .retrieving(retrieval)
-      return .flushReply
-    case .badKey:
-      // Values were sent already: the error comes after them, once, and what is left of the line is dropped.
-      return refuseRestOfLine(&engine, &position, newline, end)
-    case .done:
-      if let newline {
-        position = newline + 1
-        engine.reply.append("END\r\n")
-        return nil
-      }
-      // A key cannot become shorter: one byte more than the longest is waited for, for a carriage return.
-      if end - keysEnd > TextParser.longestKeyByteCount + 1 {
-        return refuseRestOfLine(&engine, &position, nil, end)
-      }
-      position = keysEnd
-      state = .retrieving(retrieval)
-      return .awaitInput
-    }
-  }
+  // Answers.
 
-  private mutating func refuseRestOfLine(
-    _ engine: inout Engine, _ position: inout Int, _ newline: Int?, _ end: Int
-  ) -> NextStep? {
-    compose(&engine, .refused(.badFormat), noreply: false)
-    if let newline {
-      position = newline + 1
-      return nil
-    }
-    position = end
-    state = .discardingLine
-    return .awaitInput
-  }
-
+  /// Puts a response in the client's form. `words` holds what a MetaEcho names. Never hides what a quiet client is to
+  /// be told all the same: that is its protocol's business.
   @inline(__always)
-  func compose(_ engine: inout Engine, _ response: Response, noreply: Bool) {
-    if !noreply { TextComposer.compose(response, &engine.reply) }
+  func compose(
+    _ engine: inout Engine, _ response: Response, _ form: ReplyForm, _ words: RawSpan, isQuiet: Bool
+  ) {
+    switch form {
+    case .text:
+      if !isQuiet { TextComposer.compose(response.outcome, &engine.reply) }
+    case .meta(let echo):
+      MetaComposer.compose(response, echo, words, isQuiet: isQuiet, now: engine.now, &engine.reply)
+    case .binary(let header):
+      BinaryComposer.compose(response, header, isQuiet: isQuiet, &engine.reply)
+    }
+  }
+
+  /// Executes a request that is complete in itself, and answers it.
+  @inline(never)
+  mutating func execute(_ engine: inout Engine, _ request: Request, _ form: ReplyForm, _ input: RawSpan) {
+    let response = engine.execute(request, input)
+    if engine.closesConnection {
+      engine.closesConnection = false
+      state = .closing
+    } else {
+      compose(&engine, response, form, input, isQuiet: request.isQuiet)
+    }
+  }
+
+  /// A look-up of one key. False when the reply has no room for it.
+  @inline(__always)
+  func fetch(
+    _ engine: inout Engine, _ request: FetchRequest, _ form: ReplyForm, _ input: RawSpan, isQuiet: Bool
+  ) -> Bool {
+    if request.key.isEncoded {
+      let decoded = engine.decodedKey
+      return engine.fetch(
+        request, decoded.bytes(request.key.decodedByteCount), form, input, isQuiet: isQuiet)
+    }
+    return engine.fetch(request, input.slice(request.key.range), form, input, isQuiet: isQuiet)
   }
 }
 
 extension Request {
-  /// Whether the client wants no answer.
-  var noreply: Bool {
+  /// Whether the client wants no answer, or none to what it expects.
+  var isQuiet: Bool {
     switch self {
-    case .delete(_, let noreply), .arithmetic(_, _, _, let noreply), .touch(_, _, let noreply),
-      .flushAll(_, let noreply), .verbosity(_, let noreply), .memoryLimit(_, let noreply),
-      .shutdown(_, let noreply), .refused(_, let noreply, _):
-      noreply
-    case .store(let request): request.noreply
-    case .retrieve, .stats, .version, .quit, .foreignProtocol: false
+    case .touch(_, _, let isQuiet), .flushAll(_, let isQuiet), .verbosity(_, let isQuiet),
+      .memoryLimit(_, let isQuiet), .shutdown(_, let isQuiet), .quit(let isQuiet), .refused(_, let isQuiet, _):
+      isQuiet
+    case .delete(let request): request.isQuiet
+    case .arithmetic(let request): request.isQuiet
+    case .store(let request): request.isQuiet
+    case .retrieve, .fetch, .describe, .stats, .administer, .noop, .version, .foreignProtocol: false
     }
   }
 }

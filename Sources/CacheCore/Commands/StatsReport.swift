@@ -1,29 +1,85 @@
 // The `stats` command: which report its words ask for, and how each is put together. The plain one is a table of its
 // own (GeneralStats); settings come from the option table through the host. Matching of the words is the reference's:
-// some by prefix in a fixed order, some exactly (section 6). Never muted by noreply.
+// some by prefix in a fixed order, some exactly (section 6), and the other way round in the binary protocol (4.5).
+// Never muted by noreply.
 
 extension Engine {
   /// The whole answer to `stats <words>`, asked by the connection `descriptor`.
   func statsReport(_ input: RawSpan, _ range: ByteRange, descriptor: Int32) -> [UInt8] {
     var words = Tokenizer(start: range.start, end: range.end)
     let word = words.next(input)
-    if word.isEmpty { return generalStats() }
+    var lines = StatLines(.text)
     func isPrefix(of text: StaticString) -> Bool { TextParser.isPrefix(input, word, of: text) }
-    if isPrefix(of: "reset") { return reset() }
-    if isPrefix(of: "detail") { return detail(input, &words) }
-    if isPrefix(of: "settings") { return settingsStats() }
-    if isPrefix(of: "cachedump") { return cacheDump(input, &words) }
-    if isPrefix(of: "conns") { return connectionStats(asking: descriptor) }
-    if input.equals(word, "items") { return itemStats() }
-    if input.equals(word, "slabs") { return slabStats() }
-    if input.equals(word, "sizes") { return sizeStats() }
-    return Array("ERROR\r\n".utf8)
+    if word.isEmpty {
+      addGeneralStats(&lines)
+    } else if isPrefix(of: "reset") {
+      reset()
+      return Array("RESET\r\n".utf8)
+    } else if isPrefix(of: "detail") {
+      return detail(input, &words)
+    } else if isPrefix(of: "settings") {
+      addSettings(&lines)
+    } else if isPrefix(of: "cachedump") {
+      return cacheDump(input, &words)
+    } else if isPrefix(of: "conns") {
+      addConnections(&lines, asking: descriptor)
+    } else if input.equals(word, "items") {
+      addItemStats(&lines)
+    } else if input.equals(word, "slabs") {
+      addSlabStats(&lines)
+    } else if input.equals(word, "sizes") {
+      addSizes(&lines)
+    } else {
+      return Array("ERROR\r\n".utf8)
+    }
+    lines.end()
+    return lines.bytes
   }
 
-  private func generalStats() -> [UInt8] {
+  /// The whole answer to a stat packet with the key `range`: one packet a statistic, then an empty one.
+  func binaryStatsReport(_ input: RawSpan, _ range: ByteRange, _ header: BinaryHeader) -> [UInt8] {
+    var lines = StatLines(.binary(header))
+    if range.isEmpty {
+      addGeneralStats(&lines)
+    } else if input.hasPrefix(range, "reset") {
+      reset()
+    } else if input.hasPrefix(range, "settings") {
+      addSettings(&lines)
+    } else if input.hasPrefix(range, "detail") {
+      return binaryDetail(input, range, header)
+    } else if input.equals(range, "items") {
+      addItemStats(&lines)
+    } else if input.equals(range, "slabs") {
+      addSlabStats(&lines)
+    } else if input.equals(range, "sizes") {
+      addSizes(&lines)
+    } else {
+      return BinaryComposer.packet(header, .notFound)
+    }
+    lines.end()
+    return lines.bytes
+  }
+
+  private func binaryDetail(_ input: RawSpan, _ range: ByteRange, _ header: BinaryHeader) -> [UInt8] {
+    guard configuration.permissions.dump else { return BinaryComposer.packet(header, .notFound) }
+    let word = ByteRange(start: range.start + "detail".utf8.count, end: range.end)
+    if input.hasPrefix(word, " on") {
+      configuration.modes.countsPrefixes = true
+    } else if input.hasPrefix(word, " off") {
+      configuration.modes.countsPrefixes = false
+    } else if input.hasPrefix(word, " dump") {
+      let packet = BinaryComposer.packet(
+        header, key: Array("detailed".utf8), value: configuration.prefixes.dump())
+      return packet + BinaryComposer.packet(header, key: [], value: [])
+    } else {
+      return BinaryComposer.packet(header, .invalidArguments)
+    }
+    return BinaryComposer.packet(header, key: [], value: [])
+  }
+
+  private func addGeneralStats(_ lines: inout StatLines) {
     let facts = host.facts()
     let figures = store.value.figures()
-    var lines = StatLines()
     for row in GeneralStat.rows(versionText: configuration.versionText) {
       let name = "\(row.name)"
       switch row.source {
@@ -39,22 +95,17 @@ extension Engine {
       case .text(let text): lines.add(name, text)
       }
     }
-    lines.end()
-    return lines.bytes
   }
 
-  private func reset() -> [UInt8] {
+  private func reset() {
     configuration.registry.reset()
     configuration.prefixes.reset()
     store.value.resetStatistics()
-    return Array("RESET\r\n".utf8)
+    store.value.eventLog.resetCounters()
   }
 
-  private func settingsStats() -> [UInt8] {
-    var lines = StatLines()
+  private func addSettings(_ lines: inout StatLines) {
     for (name, value) in host.settings() { lines.add(name, value) }
-    lines.end()
-    return lines.bytes
   }
 
   private func detail(_ input: RawSpan, _ words: inout Tokenizer) -> [UInt8] {
@@ -72,25 +123,22 @@ extension Engine {
     return Array("OK\r\n".utf8)
   }
 
-  private func connectionStats(asking descriptor: Int32) -> [UInt8] {
-    var lines = StatLines()
+  private func addConnections(_ lines: inout StatLines, asking descriptor: Int32) {
     for connection in host.connections() {
       let prefix = "\(connection.descriptor):"
+      if connection.isDatagram { lines.add(prefix + "UDP", "UDP") }
       lines.add(prefix + "addr", connection.address)
       if let listenAddress = connection.listenAddress { lines.add(prefix + "listen_addr", listenAddress) }
       // The one that asks is being served at this moment.
       lines.add(prefix + "state", connection.descriptor == descriptor ? "conn_parse_cmd" : connection.state)
       lines.add(prefix + "secs_since_last_cmd", UInt64(connection.secondsSinceLastCommand))
     }
-    lines.end()
-    return lines.bytes
   }
 
   // Per class.
 
   /// Classes with items, in the keys and order of section 6.3.
-  private func itemStats() -> [UInt8] {
-    var lines = StatLines()
+  private func addItemStats(_ lines: inout StatLines) {
     for slabClass in 1..<store.value.slabClassCount {
       let figures = store.value.classFigures(slabClass, now: now)
       guard figures.list.count > 0 else { continue }
@@ -125,13 +173,10 @@ extension Engine {
       add("hits_to_cold", configuration.registry.value(.hitsToCold, slabClass: slabClass))
       add("hits_to_temp", 0)
     }
-    lines.end()
-    return lines.bytes
   }
 
   /// Classes that own a page, in the keys and order of section 6.4.
-  private func slabStats() -> [UInt8] {
-    var lines = StatLines()
+  private func addSlabStats(_ lines: inout StatLines) {
     var active: UInt64 = 0
     for slabClass in 1..<store.value.slabClassCount {
       let figures = store.value.classFigures(slabClass, now: now)
@@ -151,20 +196,15 @@ extension Engine {
     }
     lines.add("active_slabs", active)
     lines.add("total_malloced", UInt64(store.value.slabs.pagesInUse * SlabClasses.pageByteCount))
-    lines.end()
-    return lines.bytes
   }
 
   /// Items by size in steps of 32 bytes, when -o track_sizes asks for it.
-  private func sizeStats() -> [UInt8] {
-    var lines = StatLines()
+  private func addSizes(_ lines: inout StatLines) {
     if configuration.permissions.sizes {
       for (upperBound, count) in store.value.sizeHistogram() { lines.add(String(upperBound), UInt64(count)) }
     } else {
       lines.add("sizes_status", "disabled")
     }
-    lines.end()
-    return lines.bytes
   }
 
   private func cacheDump(_ input: RawSpan, _ words: inout Tokenizer) -> [UInt8] {

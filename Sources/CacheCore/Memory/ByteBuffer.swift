@@ -49,6 +49,13 @@ public struct ByteBuffer: ~Copyable {
     }
   }
 
+  /// How many of the first `count` unconsumed bytes are newlines.
+  public func lineCount(_ count: Int) -> Int {
+    var lines = 0
+    for offset in start..<(start + min(count, self.count)) where span.byte(at: offset) == 0x0a { lines += 1 }
+    return lines
+  }
+
   /// Drops the first `count` bytes; traps when there are fewer.
   public mutating func consume(_ count: Int) {
     precondition(count >= 0 && count <= self.count)
@@ -82,11 +89,42 @@ public struct ByteBuffer: ~Copyable {
     start = 0
   }
 
+  /// Moves the first `count` unconsumed bytes of `other` behind what is here; traps when they do not fit or are not
+  /// there.
+  public mutating func move(_ count: Int, from other: inout ByteBuffer) {
+    append(other.span.extracting(other.start..<(other.start + count)))
+    other.consume(count)
+  }
+
   /// Appends `bytes`; traps when they do not fit.
   public mutating func append(_ bytes: RawSpan) {
     precondition(bytes.byteCount <= room)
     freeWindow.copy(from: bytes)
     end &+= bytes.byteCount
+  }
+
+  public mutating func append(_ bytes: [UInt8]) {
+    // Rule 3: the array's own bounds.
+    unsafe bytes.withUnsafeBytes { unsafe append($0.bytes) }
+  }
+
+  /// Appends what `body` composes, at most `byteCount` bytes; traps when there is no room for as many.
+  mutating func compose(_ byteCount: Int, _ body: (inout ReplyCursor) -> Void) {
+    precondition(byteCount <= room)
+    // Rule 3: [end, end + byteCount) is room, checked above; the cursor stays inside it.
+    var cursor = unsafe ReplyCursor(base: base + end, limit: byteCount)
+    body(&cursor)
+    end &+= cursor.count
+  }
+
+  /// The two bytes at `offset` of what is unconsumed, as a big-endian number; traps when they are not there.
+  public func bigEndian16(at offset: Int) -> UInt16 {
+    precondition(offset >= 0 && offset + 2 <= count)
+    return UInt16(span.byte(at: start + offset)) << 8 | UInt16(span.byte(at: start + offset + 1))
+  }
+
+  public mutating func append(bigEndian16 number: UInt16) {
+    append([UInt8(truncatingIfNeeded: number >> 8), UInt8(truncatingIfNeeded: number)])
   }
 
   /// Where the next received bytes go; call `filled` with how many came.

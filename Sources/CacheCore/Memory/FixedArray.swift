@@ -39,3 +39,13 @@ public struct FixedArray<Element> {
 
 // Rule 2: each user's documentation names the lock or the thread that owns the elements.
 extension FixedArray: @unchecked Sendable {}
+
+extension FixedArray where Element == UInt8 {
+  /// The first `count` bytes; traps when there are fewer.
+  @_lifetime(borrow self)
+  func bytes(_ count: Int) -> RawSpan {
+    precondition(count >= 0 && count <= self.count)
+    // Rule 3: count checked on the line above; every element was initialised.
+    return unsafe _overrideLifetime(UnsafeRawBufferPointer(start: pointer, count: count).bytes, borrowing: self)
+  }
+}

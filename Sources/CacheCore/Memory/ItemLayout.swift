@@ -45,6 +45,12 @@ struct ItemFlags: OptionSet, Sendable {
   static let chunked = ItemFlags(rawValue: 8)
   /// Read again after the first time: earns a second chance at the tail.
   static let active = ItemFlags(rawValue: 16)
+  /// The value is known to be out of date (meta flag I); readers are told.
+  static let stale = ItemFlags(rawValue: 32)
+  /// One client has been told to recache the item; the others are told so.
+  static let tokenSent = ItemFlags(rawValue: 64)
+  /// The key came as base64, and is shown so.
+  static let keyIsEncoded = ItemFlags(rawValue: 128)
 }
 
 /// The LRU list an item is on; the names of memcached's segments.

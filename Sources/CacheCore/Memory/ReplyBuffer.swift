@@ -59,6 +59,8 @@ public struct ReplyBuffer: ~Copyable {
   public var hasGatheredValues: Bool { firstValue < valueCount }
   @inline(__always)
   public func hasRoom(_ byteCount: Int) -> Bool { capacity &- count >= byteCount }
+  /// How many bytes may still be composed.
+  var room: Int { capacity &- count }
   var hasRoomToGather: Bool { valueCount < values.count }
 
   // Composing. Every append traps when the room is missing.
@@ -243,6 +245,23 @@ public struct ReplyBuffer: ~Copyable {
         firstValue += 1
         release(value.ref)
       }
+    }
+  }
+
+  /// Copies everything unsent behind what `buffer` holds, and forgets it; traps when it does not fit.
+  public mutating func move(into buffer: inout ByteBuffer) {
+    while !isEmpty {
+      let moved = unsafe withVectors { vectors, count in
+        var moved = 0
+        for index in 0..<count {
+          let bytes = unsafe UnsafeRawBufferPointer(start: vectors[index].iov_base, count: vectors[index].iov_len)
+          // Rule 7: composed bytes and held values, both here until consumed.
+          unsafe buffer.append(bytes.bytes)
+          moved += bytes.count
+        }
+        return moved
+      }
+      consume(moved)
     }
   }
 

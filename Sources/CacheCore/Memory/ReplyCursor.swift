@@ -33,6 +33,15 @@ struct ReplyCursor: ~Copyable {
     count &+= size
   }
 
+  /// Appends a little-endian word of four bytes.
+  @inline(__always)
+  mutating func append(halfWord: UInt32) {
+    precondition(limit &- count >= 4)
+    // Rule 3: the room is checked above.
+    unsafe base.storeBytes(of: halfWord, toByteOffset: count, as: UInt32.self)
+    count &+= 4
+  }
+
   @inline(__always)
   mutating func append(_ bytes: RawSpan) {
     let size = bytes.byteCount
@@ -41,6 +50,14 @@ struct ReplyCursor: ~Copyable {
     unsafe bytes.withUnsafeBytes { source in
       if let start = source.baseAddress { unsafe copyBytes(from: start, to: base + count, count: size) }
     }
+    count &+= size
+  }
+
+  mutating func append(_ text: StaticString) {
+    let size = text.utf8CodeUnitCount
+    precondition(limit &- count >= size)
+    // Rule 3: the room is checked above; a StaticString is valid for its own count.
+    unsafe copyBytes(from: UnsafeRawPointer(text.utf8Start), to: base + count, count: size)
     count &+= size
   }
 

@@ -145,11 +145,11 @@ struct GeneralStat {
   private static var logs: [GeneralStat] {
     [
       GeneralStat("malloc_fails", .zero("items are never malloced")),
-      GeneralStat("log_worker_dropped", .zero("no watchers yet")),
-      GeneralStat("log_worker_written", .zero("no watchers yet")),
-      GeneralStat("log_watcher_skipped", .zero("no watchers yet")),
-      GeneralStat("log_watcher_sent", .zero("no watchers yet")),
-      GeneralStat("log_watchers", .zero("no watchers yet")),
+      GeneralStat("log_worker_dropped", .store { Int($0.eventLog.droppedLineCount) }),
+      GeneralStat("log_worker_written", .store { Int($0.eventLog.writtenLineCount) }),
+      GeneralStat("log_watcher_skipped", .store { Int($0.eventLog.skippedLineCount) }),
+      GeneralStat("log_watcher_sent", .store { Int($0.eventLog.sentLineCount) }),
+      GeneralStat("log_watchers", .store { $0.eventLog.watcherCount }),
       GeneralStat("unexpected_napi_ids", .zero("connections go round robin")),
       GeneralStat("round_robin_fallback", .zero("connections go round robin")),
     ]

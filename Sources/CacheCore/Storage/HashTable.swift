@@ -158,18 +158,43 @@ struct HashTable: Sendable {
     }
   }
 
+  // Walking, under a stripe's lock.
+
+  /// How many rows the stripe has, in the smaller size while it grows.
+  func rowCount(_ held: borrowing ItemLockHeld) -> Int {
+    1 << (Int(locks.growth(held.stripe) >> HashTable.rowBits) - locks.power)
+  }
+
+  /// Every item of the stripe that lies in `row`, or in what has become of it since the stripe had `rowCount` rows.
+  func forEachItem(row: Int, of rowCount: Int, _ held: borrowing ItemLockHeld, _ body: (Item) -> Void) {
+    let growth = locks.growth(held.stripe)
+    let power = Int(growth >> HashTable.rowBits)
+    let movedRows = Int(growth & ((1 << HashTable.rowBits) - 1))
+    let rows = 1 << (power - locks.power)
+    for current in stride(from: row, to: rows, by: rowCount) {
+      if current < movedRows {
+        forEachItem(power + 1, current << locks.power | held.stripe, body)
+        forEachItem(power + 1, (current + rows) << locks.power | held.stripe, body)
+      } else {
+        forEachItem(power, current << locks.power | held.stripe, body)
+      }
+    }
+  }
+
+  private func forEachItem(_ power: Int, _ bucket: Int, _ body: (Item) -> Void) {
+    var ref = buckets[power, bucket]
+    while !ref.isNone {
+      let item = arena.item(ref)
+      ref = item.hashNext
+      body(item)
+    }
+  }
+
   /// Every item of the table, for invariant checks on a quiet store.
   func forEachItem(_ body: (Item) -> Void) {
     for power in buckets.firstPower...buckets.lastPower
     where power == self.power || (isGrowing && power == self.power + 1) {
-      for bucket in 0..<(1 << power) {
-        var ref = buckets[power, bucket]
-        while !ref.isNone {
-          let item = arena.item(ref)
-          body(item)
-          ref = item.hashNext
-        }
-      }
+      for bucket in 0..<(1 << power) { forEachItem(power, bucket, body) }
     }
   }
 

@@ -56,6 +56,7 @@ extension Store {
         }
       }
       noteRemoval(item, isDead: isDead, now: now, classHeld)
+      if !isDead { eventLog.noteEviction(item, slabClass: classHeld.slabClass, now: now) }
       drop(item, hash, held, classHeld)
       return slabs.takeFree(classHeld)
     }

@@ -7,12 +7,43 @@ public enum StoreMode: UInt8, Sendable {
   case set, add, replace, append, prepend, cas
 }
 
+/// On what terms a value replaces what is there.
+struct StoreTerms: Equatable {
+  var mode: StoreMode
+  /// What the item there must have; for append and prepend, 0 = whatever it is.
+  var expectedCAS: UInt64 = 0
+  /// The CAS unique of the new item; 0 = the next one.
+  var newCAS: UInt64 = 0
+  /// With `.cas`: a value made from an older item than the one there is taken, and marked stale.
+  var acceptsOlder = false
+  /// With append and prepend: makes the item when there is none.
+  var vivifies = false
+  /// The key came as base64.
+  var isKeyEncoded = false
+
+  init(mode: StoreMode, expectedCAS: UInt64 = 0) {
+    self.mode = mode
+    self.expectedCAS = expectedCAS
+  }
+
+  @inline(__always)
+  var marks: ItemFlags { isKeyEncoded ? .keyIsEncoded : [] }
+}
+
 /// How a commit ended.
 enum StoreOutcome: Equatable {
   case stored
   case notStored
   case exists
   case notFound
+}
+
+/// How a commit ended, with the new CAS unique and size if something was stored, and the class it counts for.
+struct StoreResult {
+  var outcome: StoreOutcome
+  var cas: UInt64 = 0
+  var slabClass: Int
+  var valueByteCount = 0
 }
 
 enum ReservationFailure: Error {
@@ -151,17 +182,23 @@ extension Store {
   }
 
   /// `set` of a value that is all there: found once, locked once, and overwritten in place where it fits. Takes the
-  /// item lock. Returns the class it counts for.
+  /// item lock. Returns the class it counts for and the CAS unique. Of the terms only `newCAS` and the marks matter.
   @inline(__always)
   static func set(
-    _ store: Pinned<Store>, key: RawSpan, clientFlags: UInt32, exptime: UInt32, value: RawSpan, now: UInt32
-  ) throws(ReservationFailure) -> Int {
+    _ store: Pinned<Store>, key: RawSpan, clientFlags: UInt32, exptime: UInt32, value: RawSpan, terms: StoreTerms,
+    now: UInt32
+  ) throws(ReservationFailure) -> (slabClass: Int, cas: UInt64) {
     let hash = store.value.hash(key)
     let held = store.value.locks.lock(hash)
+    let cas = store.value.newCAS(terms.newCAS)
     let old = store.value.find(key, hash, now: now, held).item
-    if let old, let slabClass = store.value.overwrite(old, clientFlags, exptime, value, now: now) { return slabClass }
-    return try setAnew(
-      store, old, hash, key: key, clientFlags: clientFlags, exptime: exptime, value: value, now: now, held)
+    if let old, let slabClass = store.value.overwrite(old, clientFlags, exptime, value, cas, terms.marks, now: now) {
+      return (slabClass, cas)
+    }
+    let slabClass = try setAnew(
+      store, old, hash, key: key, clientFlags: clientFlags, exptime: exptime, value: value, cas, terms.marks, now: now,
+      held)
+    return (slabClass, cas)
   }
 
   /// Puts the value where the old one is, when that is of the same class, has the same header and is not being sent.
@@ -169,7 +206,8 @@ extension Store {
   /// fit.
   @inline(__always)
   private func overwrite(
-    _ item: Item, _ clientFlags: UInt32, _ exptime: UInt32, _ value: RawSpan, now: UInt32
+    _ item: Item, _ clientFlags: UInt32, _ exptime: UInt32, _ value: RawSpan, _ cas: UInt64, _ marks: ItemFlags,
+    now: UInt32
   ) -> Int? {
     let flags = item.flags
     guard item.holds == 0, !flags.contains(.chunked), flags.contains(.hasClientFlags) == (clientFlags != 0) else {
@@ -189,15 +227,15 @@ extension Store {
     }
     item.overwrite(clientFlags: clientFlags, exptime: exptime, value: value)
     noteMortal(exptime: exptime)
-    item.cas = nextCAS()
+    item.cas = cas
     item.lastAccess = birthTime(now)
-    item.flags = flags.subtracting(.fetched).union(.active)
+    item.flags = flags.intersection([.linked, .hasClientFlags]).union(.active).union(marks)
     return slabClass
   }
 
   private static func setAnew(
     _ store: Pinned<Store>, _ old: Item?, _ hash: UInt64, key: RawSpan, clientFlags: UInt32, exptime: UInt32,
-    value: RawSpan, now: UInt32, _ held: borrowing ItemLockHeld
+    value: RawSpan, _ cas: UInt64, _ marks: ItemFlags, now: UInt32, _ held: borrowing ItemLockHeld
   ) throws(ReservationFailure) -> Int {
     var old = old
     // The hold keeps an eviction for the new chunk from taking the old item, whose lock is ours already. It is over
@@ -220,7 +258,8 @@ extension Store {
         heldStripe: held.stripe)
     }
     _ = reservation.fill(value)
-    reservation.item.cas = store.value.nextCAS()
+    reservation.item.cas = cas
+    reservation.item.flags.formUnion(marks)
     if let old {
       store.value.replace(old, by: reservation.item, hash, isDerived: false, now: now, held)
     } else {
@@ -229,63 +268,83 @@ extension Store {
     return store.value.slabs.slabClass(of: reservation.keep())
   }
 
-  /// Makes a filled reservation visible, or not, as `mode` says. Takes the item lock of the key. `expectedCAS` matters
-  /// for `.cas` only. Returns the outcome, the new CAS unique, and the class that the outcome counts for.
+  /// Makes a filled reservation visible, or not, as the terms say. Takes the item lock of the key.
   @inline(__always)
   static func commit(
-    _ store: Pinned<Store>, _ reservation: consuming Reservation, mode: StoreMode, expectedCAS: UInt64, now: UInt32
-  ) -> (outcome: StoreOutcome, cas: UInt64, slabClass: Int) {
+    _ store: Pinned<Store>, _ reservation: consuming Reservation, _ terms: StoreTerms, now: UInt32
+  ) -> StoreResult {
     let item = reservation.item
     let hash = store.value.hash(item.key)
-    let cas = store.value.nextCAS()
     let held = store.value.locks.lock(hash)
-    item.cas = cas
+    item.cas = store.value.newCAS(terms.newCAS)
+    item.flags.formUnion(terms.marks)
     let old = store.value.find(item.key, hash, now: now, held).item
-    if mode == .set {
-      if let old {
-        store.value.replace(old, by: item, hash, isDerived: false, now: now, held)
-      } else {
-        store.value.link(item, hash, now: now, held)
-      }
-      return (.stored, cas, store.value.slabs.slabClass(of: reservation.keep()))
+    if terms.mode == .set { return store.value.place(reservation, old, hash, now: now, held) }
+    return commitConditionally(store, reservation, old, hash, terms, now: now, held)
+  }
+
+  /// Links the reservation, in the place of the old item if there is one. Wants the item lock.
+  @inline(__always)
+  func place(
+    _ reservation: consuming Reservation, _ old: Item?, _ hash: UInt64, isDerived: Bool = false, now: UInt32,
+    _ held: borrowing ItemLockHeld
+  ) -> StoreResult {
+    let item = reservation.item
+    if let old {
+      replace(old, by: item, hash, isDerived: isDerived, now: now, held)
+    } else {
+      link(item, hash, now: now, held)
     }
-    return commitConditionally(store, reservation, old, hash, mode: mode, expectedCAS: expectedCAS, now: now, held)
+    let ref = reservation.keep()
+    return StoreResult(
+      outcome: .stored, cas: item.cas, slabClass: slabs.slabClass(of: ref), valueByteCount: item.valueByteCount)
   }
 
   @inline(never)
   private static func commitConditionally(
-    _ store: Pinned<Store>, _ reservation: consuming Reservation, _ old: Item?, _ hash: UInt64, mode: StoreMode,
-    expectedCAS: UInt64, now: UInt32, _ held: borrowing ItemLockHeld
-  ) -> (outcome: StoreOutcome, cas: UInt64, slabClass: Int) {
+    _ store: Pinned<Store>, _ reservation: consuming Reservation, _ old: Item?, _ hash: UInt64, _ terms: StoreTerms,
+    now: UInt32, _ held: borrowing ItemLockHeld
+  ) -> StoreResult {
     let item = reservation.item
     let slabs = store.value.slabs
     let newClass = slabs.slabClass(of: item.ref)
-    switch (mode, old) {
-    case (.add, let old?):
+    guard let old else {
+      switch terms.mode {
+      case .set, .add: break
+      case .append, .prepend:
+        if !terms.vivifies { return StoreResult(outcome: .notStored, slabClass: newClass) }
+      case .replace: return StoreResult(outcome: .notStored, slabClass: newClass)
+      case .cas: return StoreResult(outcome: .notFound, slabClass: newClass)
+      }
+      return store.value.place(reservation, nil, hash, now: now, held)
+    }
+    switch terms.mode {
+    case .set, .replace: break
+    case .add:
       // An add that finds something counts as a use of it.
       store.value.bump(old, now: now)
-      return (.notStored, 0, newClass)
-    case (.add, nil):
-      store.value.link(item, hash, now: now, held)
-    case (.replace, nil), (.append, nil), (.prepend, nil):
-      return (.notStored, 0, newClass)
-    case (.cas, nil):
-      return (.notFound, 0, newClass)
-    case (.cas, let old?) where old.cas != expectedCAS || store.value.arena.casByteCount == 0:
-      return (.exists, 0, slabs.slabClass(of: old.ref))
-    case (.append, let old?), (.prepend, let old?):
-      guard
-        let joined = join(store, old, item, oldFirst: mode == .append, now: now, held)
-      else { return (.notStored, 0, newClass) }
+      return StoreResult(outcome: .notStored, slabClass: newClass)
+    case .cas:
+      if store.value.arena.casByteCount == 0 || old.cas != terms.expectedCAS {
+        guard terms.acceptsOlder, terms.expectedCAS < old.cas else {
+          return StoreResult(outcome: .exists, slabClass: slabs.slabClass(of: old.ref))
+        }
+        // Better than the value marked stale that it replaces, but no newer: it stays as mortal and as stale.
+        item.exptime = old.exptime
+        item.flags.formUnion(old.flags.intersection(.tokenSent).union(.stale))
+      }
+    case .append, .prepend:
+      if terms.expectedCAS != 0, old.cas != terms.expectedCAS {
+        return StoreResult(outcome: .exists, slabClass: slabs.slabClass(of: old.ref))
+      }
+      guard let joined = join(store, old, item, oldFirst: terms.mode == .append, now: now, held) else {
+        return StoreResult(outcome: .notStored, slabClass: newClass)
+      }
       joined.item.cas = item.cas
-      store.value.replace(old, by: joined.item, hash, isDerived: true, now: now, held)
-      return (.stored, item.cas, slabs.slabClass(of: joined.keep()))
-    case (_, let old?):
-      store.value.replace(old, by: item, hash, isDerived: false, now: now, held)
-    case (.set, nil):
-      store.value.link(item, hash, now: now, held)
+      joined.item.flags.formUnion(old.flags.intersection(.keyIsEncoded))
+      return store.value.place(joined, old, hash, isDerived: true, now: now, held)
     }
-    return (.stored, item.cas, slabs.slabClass(of: reservation.keep()))
+    return store.value.place(reservation, old, hash, now: now, held)
   }
 
   /// Both values in a new item with the flags and expiration time of the old one. nil when it is too large or no room

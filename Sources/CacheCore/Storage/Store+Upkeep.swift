@@ -2,6 +2,14 @@
 // memory limit. Each is a bounded step that a maintenance thread calls, and tests call by hand with a clock of their
 // own.
 
+/// What a step of the crawler did.
+public struct CrawlStep: Equatable, Sendable {
+  public var examined = 0
+  public var reclaimed = 0
+  /// The class has been walked through.
+  public var isAtHead = false
+}
+
 extension Store {
   /// Makes everything stored so far invisible at once; memory returns as the dead are met. Items stored from now on,
   /// in the same second too, survive: their access time is never before the new bound.
@@ -53,7 +61,7 @@ extension Store {
     if item.holds == 0 { free(item, classHeld) }
   }
 
-  /// A flush to come, at `due` of the store's clock. A new one replaces a pending one.
+  /// A flush to come, at `due` of the store's clock; 0 = none. A new one replaces a pending one.
   func flushLater(due: UInt32) { pendingFlush.store(due, ordering: .relaxed) }
 
   /// Once a second: carries out a flush that is due.
@@ -79,17 +87,26 @@ extension Store {
     }
   }
 
-  /// Whether a walk through the classes can find anything; asked before each walk, which then looks for itself.
-  public func takeCrawlDemand() -> Bool { mayHoldDead.exchange(false, ordering: .relaxed) }
+  /// The classes through which a walk can find anything, a bit each; asked before each walk, which then looks for
+  /// itself.
+  public func takeCrawlDemand() -> UInt64 {
+    mayHoldDead.exchange(false, ordering: .relaxed) ? .max : takeExplicitCrawlDemand()
+  }
+
+  /// The classes that clients want walked at once.
+  public func takeExplicitCrawlDemand() -> UInt64 { crawlDemand.exchange(0, ordering: .relaxed) }
+
+  /// `lru_crawler crawl`: the next walk begins at once, and goes through these classes.
+  func demandCrawl(_ classes: UInt64) { crawlDemand.bitwiseOr(classes, ordering: .relaxed) }
 
   /// Looks at up to `items` items of a class from the tail on and frees the dead among them. The next call goes on
-  /// where this one stopped. Returns false when it has reached the head.
-  public func crawlStep(slabClass: Int, items: Int, now: UInt32) -> Bool {
+  /// where this one stopped.
+  public func crawlStep(slabClass: Int, items: Int, now: UInt32) -> CrawlStep {
     let classHeld = slabs.lock(slabClass)
     var ref = slabs.withClass(classHeld) { $0.crawlPosition.isNone ? $0.list.tail : $0.crawlPosition }
-    var left = items
-    while !ref.isNone, left > 0 {
-      left -= 1
+    var step = CrawlStep()
+    while !ref.isNone, step.examined < items {
+      step.examined += 1
       let item = arena.item(ref)
       ref = item.previous
       let hash = hash(item.key)
@@ -100,13 +117,15 @@ extension Store {
         continue
       }
       let wasFetched = item.flags.contains(.fetched)
+      step.reclaimed += 1
       drop(item, hash, held, classHeld) { slabClass in
         slabClass.statistics.crawlerReclaimed += 1
         if !wasFetched { slabClass.statistics.expiredUnfetched += 1 }
       }
     }
     slabs.withClass(classHeld) { $0.crawlPosition = ref }
-    return !ref.isNone
+    step.isAtHead = ref.isNone
+    return step
   }
 
   public var slabClassCount: Int { slabs.classes.count }

@@ -18,6 +18,10 @@ public struct StoreConfiguration: Sendable {
   public var workerCount = 4
   public var backing = ArenaBacking.lazy
   public var startedAtUnixSeconds: Int64 = 0
+  /// How many bytes of lines for watchers may wait.
+  public var eventLogByteCount = 64 << 10
+  /// For the lines of watchers: microseconds since 1970.
+  public var wallClock: @Sendable @convention(c) () -> UInt64 = { 0 }
   public init() {}
 }
 
@@ -44,6 +48,8 @@ public struct Store: ~Copyable, Sendable {
   let locks: ItemLocks
   let table: HashTable
   let hash = KeyHash.random()
+  /// Where evictions are told, and by the layers above everything else.
+  public let eventLog: EventLog
   // Atomics inside the struct also make it one that is always passed by address: a large struct without any is copied
   // for each call that is not inlined (measured: two copies of 464 bytes a get).
   /// The last CAS unique handed out; the reference hands out 2 first.
@@ -55,6 +61,8 @@ public struct Store: ~Copyable, Sendable {
   /// Something may have died, or will: an item with an expiration time was stored, or a flush happened, since the last
   /// walk through the classes began.
   let mayHoldDead = Atomic<Bool>(false)
+  /// Classes whose walk a client has asked for: a bit each.
+  let crawlDemand = Atomic<UInt64>(0)
   /// The second of the last flush command.
   let lastFlushSecond = Atomic<UInt32>(0)
 
@@ -67,6 +75,7 @@ public struct Store: ~Copyable, Sendable {
     self.slabs = slabs
     self.locks = locks
     self.table = table
+    eventLog = EventLog(byteCount: configuration.eventLogByteCount, wallClock: configuration.wallClock)
   }
 
   /// Reserves everything. Returns nil when the kernel refuses the address space.
@@ -98,6 +107,7 @@ public struct Store: ~Copyable, Sendable {
     locks.destroy()
     slabs.destroy()
     arena.unmap()
+    eventLog.destroy()
   }
 
   // Finding.
@@ -270,6 +280,13 @@ public struct Store: ~Copyable, Sendable {
 
   @inline(__always)
   func nextCAS() -> UInt64 { lastCAS.wrappingAdd(1, ordering: .relaxed).newValue }
+
+  /// The CAS unique a client asks for, or the next one when it asks for none (0); 0 when there are none (-C).
+  @inline(__always)
+  func newCAS(_ asked: UInt64) -> UInt64 {
+    if arena.casByteCount == 0 { return 0 }
+    return asked != 0 ? asked : nextCAS()
+  }
 
   // Prefetching, without a lock: hints only.
 

@@ -6,6 +6,7 @@ enum TextVerb: UInt8, CaseIterable {
   case set, add, replace, append, prepend, cas
   case delete, incr, decr, touch
   case flushAll, verbosity, cacheMemlimit, shutdown, stats, version, quit
+  case slabs, lru, lruCrawler, watch, extstore
 
   var wireName: StaticString {
     switch self {
@@ -30,6 +31,11 @@ enum TextVerb: UInt8, CaseIterable {
     case .stats: "stats"
     case .version: "version"
     case .quit: "quit"
+    case .slabs: "slabs"
+    case .lru: "lru"
+    case .lruCrawler: "lru_crawler"
+    case .watch: "watch"
+    case .extstore: "extstore"
     }
   }
 

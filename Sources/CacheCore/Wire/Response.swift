@@ -12,6 +12,7 @@ enum Refusal: UInt8, Equatable, CaseIterable {
   case tooLarge
   case noMemoryForStore
   case noMemory
+  case noMemoryForNewItem
   case flushNotAllowed
   case badLimit
   case limitTooSmall
@@ -19,9 +20,22 @@ enum Refusal: UInt8, Equatable, CaseIterable {
   case limitOutOfBounds
   case shutdownNotEnabled
   case invalidShutdownMode
+  // Meta flags.
+  case flagsTooLong
+  case duplicateFlag
+  case invalidFlag
+  case invalidOrDuplicateFlag
+  case badToken
+  case invalidDeltaToken
+  case invalidInitialToken
+  case opaqueTooLong
+  case undecodableKey
+  case invalidStoreMode
+  case invalidArithmeticMode
 }
 
-enum Response: Equatable {
+/// How a request ended.
+enum Outcome: Equatable {
   case stored
   case notStored
   case exists
@@ -31,4 +45,34 @@ enum Response: Equatable {
   case ok
   case number(UInt64)
   case refused(Refusal)
+}
+
+/// How a request ended, and what a reply may tell about the item it left.
+struct Response: Equatable {
+  var outcome: Outcome
+  /// The item's CAS unique; 0 when nothing was stored.
+  var cas: UInt64 = 0
+  var valueByteCount = 0
+  /// In the store's clock; 0 = never.
+  var exptime: UInt32 = 0
+
+  static func refused(_ refusal: Refusal) -> Response { Response(outcome: .refused(refusal)) }
+}
+
+/// How the answer is to be put, besides what the request came to: the protocol, and what of the request the reply
+/// repeats.
+enum ReplyForm {
+  case text
+  /// The flags of the line, from which the reply takes its own.
+  case meta(MetaEcho)
+  case binary(BinaryHeader)
+}
+
+/// The words of a meta command that its reply repeats, as places in the line or in a copy of them.
+struct MetaEcho: Equatable {
+  var command: MetaCommand
+  var key: ByteRange
+  /// Everything after the key (for ms, after the size).
+  var flags: ByteRange
+  var isKeyEncoded = false
 }

@@ -2,19 +2,19 @@
 // The error lines are the reference's, letter by letter; the transcripts compare them.
 
 enum TextComposer {
-  /// Room that any Response needs.
+  /// Room that any Outcome needs.
   static let longestLineByteCount = 128
   /// Room that a VALUE line needs besides its value: word, key, three numbers, blanks, both line ends, and a last line
   /// (END or an error) after it, so that the end of a retrieval never waits for a flush.
   static let valueOverheadByteCount = 6 + 250 + 3 * 21 + 4 + longestLineByteCount
 
   @inline(__always)
-  static func compose(_ response: Response, _ reply: inout ReplyBuffer) {
+  static func compose(_ outcome: Outcome, _ reply: inout ReplyBuffer) {
     // The most frequent answer is just one word of memory.
-    if response == .stored {
+    if outcome == .stored {
       reply.compose(8) { $0.append(word: storedLine, size: 8) }
     } else {
-      composeAny(response, &reply)
+      composeAny(outcome, &reply)
     }
   }
 
@@ -22,8 +22,8 @@ enum TextComposer {
   private static let storedLine: UInt64 = 0x0a0d_4445_524f_5453
 
   @inline(never)
-  private static func composeAny(_ response: Response, _ reply: inout ReplyBuffer) {
-    switch response {
+  private static func composeAny(_ outcome: Outcome, _ reply: inout ReplyBuffer) {
+    switch outcome {
     case .stored: reply.append("STORED\r\n")
     case .notStored: reply.append("NOT_STORED\r\n")
     case .exists: reply.append("EXISTS\r\n")
@@ -39,7 +39,7 @@ enum TextComposer {
   }
 
   /// The reference's error lines, with its own capitals and colons.
-  private static func text(_ refusal: Refusal) -> StaticString {
+  static func text(_ refusal: Refusal) -> StaticString {
     switch refusal {
     case .unknownCommand, .badLimit: "ERROR\r\n"
     case .badFormat: "CLIENT_ERROR bad command line format\r\n"
@@ -50,12 +50,24 @@ enum TextComposer {
     case .tooLarge: "SERVER_ERROR object too large for cache\r\n"
     case .noMemoryForStore: "SERVER_ERROR out of memory storing object\r\n"
     case .noMemory: "SERVER_ERROR out of memory\r\n"
+    case .noMemoryForNewItem: "SERVER_ERROR Out of memory allocating new item\r\n"
     case .flushNotAllowed: "CLIENT_ERROR flush_all not allowed\r\n"
     case .limitTooSmall: "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n"
     case .limitNotMegabytes: "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n"
     case .limitOutOfBounds: "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n"
     case .shutdownNotEnabled: "SERVER_ERROR: shutdown not enabled\r\n"
     case .invalidShutdownMode: "CLIENT_ERROR invalid shutdown mode\r\n"
+    case .flagsTooLong: "CLIENT_ERROR options flags are too long\r\n"
+    case .duplicateFlag: "CLIENT_ERROR duplicate flag\r\n"
+    case .invalidFlag: "CLIENT_ERROR invalid flag\r\n"
+    case .invalidOrDuplicateFlag: "CLIENT_ERROR invalid or duplicate flag\r\n"
+    case .badToken: "CLIENT_ERROR bad token in command line format\r\n"
+    case .invalidDeltaToken: "CLIENT_ERROR invalid numeric delta value\r\n"
+    case .invalidInitialToken: "CLIENT_ERROR invalid numeric initial value\r\n"
+    case .opaqueTooLong: "CLIENT_ERROR opaque token too long\r\n"
+    case .undecodableKey: "CLIENT_ERROR error decoding key\r\n"
+    case .invalidStoreMode: "CLIENT_ERROR invalid mode for ms M token\r\n"
+    case .invalidArithmeticMode: "CLIENT_ERROR invalid mode for ma M token\r\n"
     }
   }
 

@@ -9,7 +9,7 @@ enum TextParser {
   /// The request in the line at `start ..< end`, terminator excluded; `lineByteCount` counts it with its terminator.
   @inline(__always)
   static func parse(_ input: RawSpan, start: Int, end: Int, lineByteCount: Int) -> Request {
-    if lineByteCount < 4 { return .refused(.badFormat, noreply: false) }
+    if lineByteCount < 4 { return .refused(.badFormat, isQuiet: false) }
     // "get " and "set ", the most frequent beginnings by far, are told by one comparison.
     switch input.halfWord(at: start) {
     case 0x2074_6567 where end &- start > 4:
@@ -49,15 +49,16 @@ enum TextParser {
     case .cacheMemlimit: return memoryLimit(input, &words)
     case .shutdown: return shutdown(input, &words)
     case .stats: return .stats(words: words.rest)
+    case .slabs, .lru, .lruCrawler, .watch, .extstore: return .administer(verb, words: words.rest)
     case .version: return .version
-    case .quit: return .quit
+    case .quit: return .quit(isQuiet: true)
     }
   }
 
   private static func unknown(_ input: RawSpan, _ line: Tokenizer) -> Request {
     let last = line.last(input)
     if input.hasPrefix(last, "HTTP/") { return .foreignProtocol }
-    return .refused(.unknownCommand, noreply: input.equals(last, "noreply"))
+    return .refused(.unknownCommand, isQuiet: input.equals(last, "noreply"))
   }
 
   @inline(__always)
@@ -74,7 +75,7 @@ enum TextParser {
 
   @inline(__always)
   private static func retrieve(_ input: RawSpan, _ words: inout Tokenizer, withCAS: Bool) -> Request {
-    guard words.hasNext(input) else { return .refused(.badFormat, noreply: false) }
+    guard words.hasNext(input) else { return .refused(.badFormat, isQuiet: false) }
     return .retrieve(Retrieval(withCAS: withCAS, touches: false), keys: words.rest)
   }
 
@@ -82,12 +83,12 @@ enum TextParser {
     let exptimeWord = words.next(input)
     var keys = words
     let first = keys.next(input)
-    if exptimeWord.isEmpty || first.isEmpty { return .refused(.badFormat, noreply: false) }
-    guard let exptime = input.signed32(exptimeWord) else { return .refused(.invalidExptime, noreply: false) }
+    if exptimeWord.isEmpty || first.isEmpty { return .refused(.badFormat, isQuiet: false) }
+    guard let exptime = input.signed32(exptimeWord) else { return .refused(.invalidExptime, isQuiet: false) }
     // A hit changes the item, so all keys are checked before the first is touched.
     var key = first
     while !key.isEmpty {
-      if !isKey(key) { return .refused(.badFormat, noreply: false) }
+      if !isKey(key) { return .refused(.badFormat, isQuiet: false) }
       key = keys.next(input)
     }
     return .retrieve(Retrieval(withCAS: withCAS, touches: true, exptime: Int64(exptime)), keys: words.rest)
@@ -102,18 +103,18 @@ enum TextParser {
     let sizeWord = words.next(input)
     // Without a size nobody knows what follows: nothing is swallowed and noreply is not believed.
     guard !sizeWord.isEmpty, let size = input.signed32(sizeWord), size >= 0, size <= largestValueByteCount else {
-      return .refused(.badFormat, noreply: false)
+      return .refused(.badFormat, isQuiet: false)
     }
     var request = StoreRequest(
-      mode: mode, key: key, clientFlags: 0, exptime: 0, valueByteCount: Int(size), noreply: false)
+      terms: StoreTerms(mode: mode), key: RequestKey(range: key), valueByteCount: Int(size))
     var isValid = isKey(key)
     if let flags = clientFlags(input, flagsWord) { request.clientFlags = flags } else { isValid = false }
     if let exptime = storeExptime(input, exptimeWord) { request.exptime = exptime } else { isValid = false }
     if mode == .cas {
-      if let cas = input.unsigned64(words.next(input)) { request.expectedCAS = cas } else { isValid = false }
+      if let cas = input.unsigned64(words.next(input)) { request.terms.expectedCAS = cas } else { isValid = false }
     }
-    request.noreply = noreply(input, line)
-    guard isValid else { return .refused(.badFormat, noreply: request.noreply, swallow: Int(size) + 2) }
+    request.isQuiet = noreply(input, line)
+    guard isValid else { return .refused(.badFormat, isQuiet: request.isQuiet, swallow: Int(size) + 2) }
     return .store(request)
   }
 
@@ -142,64 +143,65 @@ enum TextParser {
   private static func delete(_ input: RawSpan, _ words: inout Tokenizer) -> Request {
     let line = words
     let key = words.next(input)
-    if key.isEmpty { return .refused(.badFormat, noreply: false) }
+    if key.isEmpty { return .refused(.badFormat, isQuiet: false) }
     // `delete noreply` deletes that key, silently.
     let noreply = noreply(input, line)
-    guard isKey(key) else { return .refused(.badFormat, noreply: noreply) }
+    guard isKey(key) else { return .refused(.badFormat, isQuiet: noreply) }
     // An old delay and noreply may follow; libmemcached's own conformance test wants four more words refused.
     for _ in 0..<3 { _ = words.next(input) }
-    if !words.next(input).isEmpty { return .refused(.unknownCommand, noreply: false) }
-    return .delete(key: key, noreply: noreply)
+    if !words.next(input).isEmpty { return .refused(.unknownCommand, isQuiet: false) }
+    return .delete(DeleteRequest(key: RequestKey(range: key), isQuiet: noreply))
   }
 
   private static func arithmetic(_ input: RawSpan, _ words: inout Tokenizer, increments: Bool) -> Request {
     let line = words
     let key = words.next(input)
     let deltaWord = words.next(input)
-    if deltaWord.isEmpty { return .refused(.badFormat, noreply: false) }
+    if deltaWord.isEmpty { return .refused(.badFormat, isQuiet: false) }
     let noreply = noreply(input, line)
-    guard isKey(key) else { return .refused(.badFormat, noreply: noreply) }
-    guard let delta = input.unsigned64(deltaWord) else { return .refused(.invalidDelta, noreply: noreply) }
-    return .arithmetic(key: key, delta: delta, increments: increments, noreply: noreply)
+    guard isKey(key) else { return .refused(.badFormat, isQuiet: noreply) }
+    guard let delta = input.unsigned64(deltaWord) else { return .refused(.invalidDelta, isQuiet: noreply) }
+    return .arithmetic(
+      ArithmeticRequest(key: RequestKey(range: key), delta: delta, increments: increments, isQuiet: noreply))
   }
 
   private static func touch(_ input: RawSpan, _ words: inout Tokenizer) -> Request {
     let line = words
     let key = words.next(input)
     let exptimeWord = words.next(input)
-    if exptimeWord.isEmpty { return .refused(.badFormat, noreply: false) }
+    if exptimeWord.isEmpty { return .refused(.badFormat, isQuiet: false) }
     let noreply = noreply(input, line)
-    guard isKey(key) else { return .refused(.badFormat, noreply: noreply) }
-    guard let exptime = input.signed32(exptimeWord) else { return .refused(.invalidExptime, noreply: noreply) }
-    return .touch(key: key, exptime: Int64(exptime), noreply: noreply)
+    guard isKey(key) else { return .refused(.badFormat, isQuiet: noreply) }
+    guard let exptime = input.signed32(exptimeWord) else { return .refused(.invalidExptime, isQuiet: noreply) }
+    return .touch(key: key, exptime: Int64(exptime), isQuiet: noreply)
   }
 
   private static func flushAll(_ input: RawSpan, _ words: inout Tokenizer) -> Request {
     let noreply = noreply(input, words)
     let word = words.next(input)
-    if word.isEmpty || input.equals(word, "noreply") { return .flushAll(exptime: 0, noreply: noreply) }
-    guard let exptime = input.signed32(word) else { return .refused(.invalidExptime, noreply: noreply) }
-    return .flushAll(exptime: Int64(exptime), noreply: noreply)
+    if word.isEmpty || input.equals(word, "noreply") { return .flushAll(exptime: 0, isQuiet: noreply) }
+    guard let exptime = input.signed32(word) else { return .refused(.invalidExptime, isQuiet: noreply) }
+    return .flushAll(exptime: Int64(exptime), isQuiet: noreply)
   }
 
   private static func verbosity(_ input: RawSpan, _ words: inout Tokenizer) -> Request {
     let noreply = noreply(input, words)
-    guard let level = input.unsigned32(words.next(input)) else { return .refused(.badFormat, noreply: noreply) }
-    return .verbosity(level: level, noreply: noreply)
+    guard let level = input.unsigned32(words.next(input)) else { return .refused(.badFormat, isQuiet: noreply) }
+    return .verbosity(level: level, isQuiet: noreply)
   }
 
   private static func memoryLimit(_ input: RawSpan, _ words: inout Tokenizer) -> Request {
     let noreply = noreply(input, words)
-    guard let megabytes = input.unsigned32(words.next(input)) else { return .refused(.badLimit, noreply: noreply) }
-    return .memoryLimit(megabytes: megabytes, noreply: noreply)
+    guard let megabytes = input.unsigned32(words.next(input)) else { return .refused(.badLimit, isQuiet: noreply) }
+    return .memoryLimit(megabytes: megabytes, isQuiet: noreply)
   }
 
   /// Any prefix of `graceful` counts as it (reference, section 2.8).
   private static func shutdown(_ input: RawSpan, _ words: inout Tokenizer) -> Request {
     let noreply = noreply(input, words)
     let mode = words.next(input)
-    if mode.isEmpty || input.equals(mode, "noreply") { return .shutdown(.normal, noreply: noreply) }
-    return .shutdown(isPrefix(input, mode, of: "graceful") ? .graceful : .invalid, noreply: noreply)
+    if mode.isEmpty || input.equals(mode, "noreply") { return .shutdown(.normal, isQuiet: noreply) }
+    return .shutdown(isPrefix(input, mode, of: "graceful") ? .graceful : .invalid, isQuiet: noreply)
   }
 
   /// Whether the word is the beginning of `text`, or all of it.

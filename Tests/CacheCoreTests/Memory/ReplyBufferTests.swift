@@ -80,7 +80,7 @@ struct ReplyBufferTests {
   }
 
   @Test func everyResponseFitsTheRoomAskedForIt() {
-    var responses: [Response] = [
+    var responses: [Outcome] = [
       .stored, .notStored, .exists, .notFound, .deleted, .touched, .ok, .number(.max),
     ]
     responses += Refusal.allCases.map { .refused($0) }

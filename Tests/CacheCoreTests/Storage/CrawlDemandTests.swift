@@ -6,11 +6,11 @@ import Testing
 @testable import CacheCore
 
 struct CrawlDemandTests {
-  private func demand(_ server: InProcessServer) -> Bool { server.store.value.takeCrawlDemand() }
+  private func demand(_ server: InProcessServer) -> Bool { server.store.value.takeCrawlDemand() != 0 }
 
   private func walk(_ server: InProcessServer) {
     for slabClass in 1..<server.store.value.slabClassCount {
-      while server.store.value.crawlStep(slabClass: slabClass, items: 10, now: server.now) {}
+      while !server.store.value.crawlStep(slabClass: slabClass, items: 10, now: server.now).isAtHead {}
     }
   }
 

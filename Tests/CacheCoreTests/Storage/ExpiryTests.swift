@@ -163,7 +163,7 @@ struct ExpiryTests {
   }
 
   private func crawl(_ test: TestStore, _ slabClass: Int, items: Int) -> Bool {
-    test.store.value.crawlStep(slabClass: slabClass, items: items, now: test.now)
+    !test.store.value.crawlStep(slabClass: slabClass, items: items, now: test.now).isAtHead
   }
 
   @Test(arguments: [1, 7, 10, 99, 100, 1000])

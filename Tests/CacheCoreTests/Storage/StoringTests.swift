@@ -186,7 +186,7 @@ struct StoringTests {
       }
       let extra = [UInt8](repeating: 1, count: 5).withUnsafeBytes { reservation.fill($0.bytes) }
       #expect(extra == 0)
-      _ = Store.commit(test.store, reservation, mode: .set, expectedCAS: 0, now: test.now)
+      _ = Store.commit(test.store, reservation, StoreTerms(mode: .set), now: test.now)
       let isSame = test.peek("key") == value
       #expect(isSame, "pieces of \(piece)")
     }
@@ -209,7 +209,7 @@ struct StoringTests {
       }
       let missing = reservation.missingByteCount
       #expect(covered == size && missing == 0)
-      _ = Store.commit(test.store, reservation, mode: .set, expectedCAS: 0, now: test.now)
+      _ = Store.commit(test.store, reservation, StoreTerms(mode: .set), now: test.now)
       let isSame = test.peek("k") == pattern(size)
       #expect(isSame, "size \(size)")
     }

@@ -16,18 +16,21 @@ struct TextParserTests {
       let verb = (retrieval.touches ? "gat" : "get") + (retrieval.withCAS ? "s" : "")
       return "\(verb)\(retrieval.touches ? " \(retrieval.exptime)" : "") [\(words(keys))]"
     case .store(let store):
-      let cas = store.mode == .cas ? " unique \(store.expectedCAS)" : ""
-      return "\(store.mode) \(text(store.key)) flags \(store.clientFlags) exptime \(store.exptime)"
-        + " bytes \(store.valueByteCount)\(cas)\(mute(store.noreply))"
-    case .delete(let key, let noreply): return "delete \(text(key))\(mute(noreply))"
-    case .arithmetic(let key, let delta, let increments, let noreply):
-      return "\(increments ? "incr" : "decr") \(text(key)) \(delta)\(mute(noreply))"
+      let cas = store.terms.mode == .cas ? " unique \(store.terms.expectedCAS)" : ""
+      return "\(store.terms.mode) \(text(store.key.range)) flags \(store.clientFlags) exptime \(store.exptime)"
+        + " bytes \(store.valueByteCount)\(cas)\(mute(store.isQuiet))"
+    case .delete(let delete): return "delete \(text(delete.key.range))\(mute(delete.isQuiet))"
+    case .arithmetic(let arithmetic):
+      return "\(arithmetic.increments ? "incr" : "decr") \(text(arithmetic.key.range)) \(arithmetic.delta)"
+        + mute(arithmetic.isQuiet)
     case .touch(let key, let exptime, let noreply): return "touch \(text(key)) \(exptime)\(mute(noreply))"
     case .flushAll(let exptime, let noreply): return "flush \(exptime)\(mute(noreply))"
     case .verbosity(let level, let noreply): return "verbosity \(level)\(mute(noreply))"
     case .memoryLimit(let megabytes, let noreply): return "limit \(megabytes)\(mute(noreply))"
     case .shutdown(let mode, let noreply): return "shutdown \(mode)\(mute(noreply))"
     case .stats(let range): return "stats [\(words(range))]"
+    case .administer(let verb, let range): return "\(verb.wireName) [\(words(range))]"
+    case .fetch, .describe, .noop: return "not of this protocol"
     case .version: return "version"
     case .quit: return "quit"
     case .foreignProtocol: return "foreign"
@@ -217,9 +220,11 @@ struct TextParserTests {
   private static func ranges(_ request: Request) -> [ByteRange] {
     switch request {
     case .retrieve(_, let keys): [keys]
-    case .store(let store): [store.key]
-    case .delete(let key, _), .arithmetic(let key, _, _, _), .touch(let key, _, _): [key]
-    case .stats(let words): [words]
+    case .store(let store): [store.key.range]
+    case .delete(let delete): [delete.key.range]
+    case .arithmetic(let arithmetic): [arithmetic.key.range]
+    case .touch(let key, _, _): [key]
+    case .stats(let words), .administer(_, let words): [words]
     default: []
     }
   }

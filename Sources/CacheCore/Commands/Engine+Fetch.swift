@@ -1,0 +1,166 @@
+// Looking one key up, with everything that mg and the binary protocol's gets and touches can ask for besides. The many
+// keys of a text get have a loop of their own (Engine+Retrieval).
+
+extension Engine {
+  /// Looks the key up, changes the item as asked, and composes the answer in its form. `words` holds what a MetaEcho
+  /// names. Returns false, having done nothing, when the reply has no room for the value. Takes the item lock.
+  @inline(__always)
+  mutating func fetch(
+    _ request: FetchRequest, _ key: RawSpan, _ form: ReplyForm, _ words: RawSpan, isQuiet: Bool
+  ) -> Bool {
+    let hash = store.value.hash(key)
+    let held = store.value.locks.lock(hash)
+    let found = find(key, hash, held)
+    guard case .hit(let item) = found else {
+      if request.options.contains(.vivifies), let made = vivify(request, key, hash, held) {
+        respond(made, request, isNew: true, key, form, words)
+      } else {
+        _ = consume held
+        miss(found, request, key, form, words, isQuiet: isQuiet)
+      }
+      return true
+    }
+    guard hasRoom(item, request) else {
+      if item.holds < Store.maximumHolds { return false }
+      // Too many are reading it as it is.
+      _ = consume held
+      miss(.miss, request, key, form, words, isQuiet: isQuiet)
+      return true
+    }
+    respond(item, request, isNew: false, key, form, words)
+    return true
+  }
+
+  @inline(__always)
+  private func sendsValue(_ item: Item, _ request: FetchRequest) -> Bool {
+    request.options.contains(.value) && !(request.options.contains(.comparesCAS) && item.cas == request.knownCAS)
+  }
+
+  /// Whether a value is sent from where it lies instead of copied.
+  @inline(__always)
+  private func isGathered(_ item: Item) -> Bool {
+    item.valueByteCount > gatherThreshold || item.flags.contains(.chunked)
+  }
+
+  @inline(__always)
+  private func hasRoom(_ item: Item, _ request: FetchRequest) -> Bool {
+    guard sendsValue(item, request) else { return true }
+    return isGathered(item)
+      ? reply.hasRoomToGather && item.holds < Store.maximumHolds
+      : reply.hasRoom(Session.replyRoomByteCount &+ item.valueByteCount)
+  }
+
+  /// Under the item lock: counts, changes and composes a hit.
+  @inline(__always)
+  private mutating func respond(
+    _ item: Item, _ request: FetchRequest, isNew: Bool, _ key: RawSpan, _ form: ReplyForm, _ words: RawSpan
+  ) {
+    let fetched = access(item, request, isNew: isNew, key, form)
+    let sendsValue = sendsValue(item, request)
+    let isGathered = sendsValue && isGathered(item)
+    let copied = sendsValue && !isGathered ? item.valueByteCount : 0
+    var endsLine = false
+    reply.compose(Session.replyRoomByteCount &+ copied) { cursor in
+      switch form {
+      case .meta(let echo):
+        MetaComposer.composeHit(item, fetched, withValue: sendsValue, echo, words, now: now, &cursor)
+        if copied > 0 { cursor.append(item.inlineValue) }
+        if sendsValue, !isGathered { cursor.appendLineEnd() }
+        endsLine = isGathered
+      case .binary(let header):
+        BinaryComposer.composeHit(
+          item, withValue: sendsValue, withKey: header.knownOpcode?.repeatsKey == true, header, &cursor)
+        if copied > 0 { cursor.append(item.inlineValue) }
+      case .text: break
+      }
+    }
+    if isGathered, store.value.hold(item) {
+      reply.gather(item)
+      if endsLine { reply.append("\r\n") }
+    }
+    if !request.options.contains(.withoutBump) { store.value.bump(item, now: now) }
+  }
+
+  /// Counts the hit, touches the item, and decides who recaches it.
+  @inline(__always)
+  private mutating func access(
+    _ item: Item, _ request: FetchRequest, isNew: Bool, _ key: RawSpan, _ form: ReplyForm
+  ) -> Fetched {
+    var fetched = Fetched(
+      flags: item.flags, lastAccess: item.lastAccess, exptime: item.exptime, newExptime: item.exptime)
+    var countsPrefixes = true
+    if case .meta = form { countsPrefixes = false }
+    noteHit(
+      item, key, touchedUntil: request.options.contains(.touches) ? request.exptime : nil,
+      countsPrefixes: countsPrefixes)
+    if !request.options.isDisjoint(with: [.touches, .recaches, .vivifies])
+      || !fetched.flags.isDisjoint(with: [.stale, .tokenSent])
+    {
+      decideRecaching(item, request, isNew: isNew, &fetched)
+    }
+    return fetched
+  }
+
+  /// One client is told to recache an item: the one that made it, the first to see it stale, or the first to see that
+  /// it has little time left. The others are told that somebody does.
+  @inline(never)
+  private func decideRecaching(_ item: Item, _ request: FetchRequest, isNew: Bool, _ fetched: inout Fetched) {
+    fetched.newExptime = item.exptime
+    // What the time left was before the item was made: there was none.
+    if isNew { fetched.exptime = 0 }
+    guard !fetched.flags.contains(.tokenSent) else { return }
+    fetched.hasWon = isNew || fetched.flags.contains(.stale)
+    if request.options.contains(.recaches), !isNew {
+      let exptime = request.options.contains(.recachesAfterTouch) ? fetched.newExptime : fetched.exptime
+      let bound = store.value.clockBase.exptime(request.recacheExptime, now: now)
+      if exptime != 0, exptime < bound { fetched.hasWon = true }
+    }
+    if fetched.hasWon { item.flags.insert(.tokenSent) }
+  }
+
+  /// An empty item under the key. nil when there is no room for it. Wants the item lock.
+  private mutating func vivify(
+    _ request: FetchRequest, _ key: RawSpan, _ hash: UInt64, _ held: borrowing ItemLockHeld
+  ) -> Item? {
+    let exptime = store.value.clockBase.exptime(request.vivifyExptime, now: now)
+    guard
+      let reservation = try? Store.reserve(
+        store, key: key, clientFlags: 0, exptime: exptime, valueByteCount: 0, now: now, heldStripe: held.stripe)
+    else { return nil }
+    let item = reservation.item
+    item.cas = store.value.newCAS(request.newCAS)
+    if request.key.isEncoded { item.flags.insert(.keyIsEncoded) }
+    _ = store.value.place(reservation, nil, hash, now: now, held)
+    counters.add(.totalItems)
+    return item
+  }
+
+  @inline(never)
+  private mutating func miss(
+    _ found: Lookup, _ request: FetchRequest, _ key: RawSpan, _ form: ReplyForm, _ words: RawSpan, isQuiet: Bool
+  ) {
+    switch form {
+    case .meta(let echo):
+      // Also with T: only a hit counts as a touch (reference, section 6.1).
+      noteMiss(found, key, touches: false, countsPrefixes: false)
+      MetaComposer.composeMiss(echo, words, isQuiet: isQuiet, &reply)
+    case .binary(let header):
+      noteMiss(found, key, touches: request.options.contains(.touches))
+      BinaryComposer.composeMiss(key, header, isQuiet: isQuiet, &reply)
+    case .text: break
+    }
+  }
+
+  /// me: everything about the item, which is not touched. Takes the item lock.
+  mutating func describe(_ key: RawSpan) {
+    counters.add(.metaCommands)
+    let hash = store.value.hash(key)
+    let held = store.value.locks.lock(hash)
+    guard let item = store.value.find(key, hash, now: now, held).item else {
+      reply.append("EN\r\n")
+      return
+    }
+    MetaComposer.composeDescription(item, slabClass: store.value.slabs.slabClass(of: item.ref), now: now, &reply)
+    _ = consume held
+  }
+}

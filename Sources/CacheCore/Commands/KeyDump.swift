@@ -1,0 +1,109 @@
+// `lru_crawler metadump` and `mgdump`: every live key, a bucket of the hash table at a time, as far as the reply has
+// room. The connection's own worker walks, in bounded steps, so a client that does not read stops its own dump and
+// nothing else. Each key that is there from the beginning to the end is shown exactly once, also when the table grows
+// meanwhile; the order means nothing.
+
+struct KeyDump {
+  enum Kind {
+    /// `key=... exp=... la=... cas=... fetch=... cls=... size=... flags=... ` and a bare newline.
+    case metadump
+    /// `mg <key>`, to be sent back as commands.
+    case mgdump
+  }
+
+  let kind: Kind
+  /// A bit for each class to be shown.
+  let classes: UInt64
+  var walk = HashWalk()
+
+  /// Looked at in one step when none is shown.
+  static let bucketsPerStep = 4096
+  /// A line: an encoded key of 250 bytes at three bytes each, and the numbers.
+  static let longestLineByteCount = 1024
+}
+
+extension Session {
+  /// Goes on with a dump. nil when it is complete.
+  mutating func resumeDump(_ engine: inout Engine, _ dump: KeyDump) -> NextStep? {
+    var dump = dump
+    var buckets = 0
+    while buckets < KeyDump.bucketsPerStep {
+      buckets += 1
+      switch engine.dumpBucket(&dump) {
+      case .more: break
+      case .wait:
+        state = .dumping(dump)
+        return .flushReply
+      case .done:
+        engine.reply.append(dump.kind == .metadump ? "END\r\n" : "EN\r\n")
+        return nil
+      }
+    }
+    state = .dumping(dump)
+    return .yield
+  }
+}
+
+extension Engine {
+  /// Shows the items of the next bucket.
+  fileprivate mutating func dumpBucket(_ dump: inout KeyDump) -> WalkStep {
+    let (classes, kind, clock, now) = (dump.classes, dump.kind, store.value.clockBase, now)
+    // An empty reply has the most room there will ever be: then as many are taken as fit. There is room for the last
+    // line in any case.
+    let lineRoom = reply.isEmpty ? Int.max : reply.room / KeyDump.longestLineByteCount - 1
+    return store.value.walk(&dump.walk, canTake: { $0 <= lineRoom }) { item in
+      guard reply.hasRoom(2 * KeyDump.longestLineByteCount) else { return false }
+      let slabClass = store.value.slabs.slabClass(of: item.ref)
+      if classes & (1 << UInt64(slabClass)) != 0, store.value.isLive(item, now: now) {
+        KeyDump.compose(item, slabClass, kind, clock, &reply)
+      }
+      return true
+    }
+  }
+}
+
+extension KeyDump {
+  fileprivate static func compose(
+    _ item: Item, _ slabClass: Int, _ kind: Kind, _ clock: ClockBase, _ reply: inout ReplyBuffer
+  ) {
+    reply.compose(KeyDump.longestLineByteCount) { line in
+      switch kind {
+      case .metadump:
+        line.append("key=")
+        line.append(uriEncoded: item.key)
+        line.append(" exp=")
+        if item.exptime == 0 {
+          line.append("-1")
+        } else {
+          line.append(decimal: UInt64(clock.unixSeconds(exptime: item.exptime)))
+        }
+        line.append(" la=")
+        line.append(decimal: UInt64(clock.unixSeconds(exptime: item.lastAccess)))
+        line.append(" cas=")
+        line.append(decimal: item.cas)
+        line.append(item.flags.contains(.fetched) ? " fetch=yes cls=" : " fetch=no cls=")
+        line.append(decimal: UInt64(slabClass))
+        line.append(" size=")
+        line.append(decimal: UInt64(item.totalByteCount))
+        line.append(" flags=")
+        line.append(decimal: UInt64(item.clientFlags))
+        line.append(" \n")
+      case .mgdump:
+        line.append("mg ")
+        if item.flags.contains(.keyIsEncoded) || !isPlain(item.key) {
+          Base64.encode(item.key, &line)
+          line.append(" b\r\n")
+        } else {
+          line.append(item.key)
+          line.append("\r\n")
+        }
+      }
+    }
+  }
+
+  /// Whether the key can stand in a text command as it is.
+  private static func isPlain(_ key: RawSpan) -> Bool {
+    for offset in 0..<key.byteCount where key.byte(at: offset) <= 0x20 || key.byte(at: offset) == 0x7f { return false }
+    return true
+  }
+}

@@ -1,0 +1,135 @@
+// What `watch` shows: lines about single events, collected from all threads in one bounded buffer that the watchers'
+// thread empties. Nobody waits for a watcher: when the buffer is full a line is counted and dropped. While nobody
+// watches, the cost is one load. The lines themselves are in EventLines; who gets them is the server's business.
+
+/// The streams of `watch`: one row each, by the word a client asks with.
+public enum LogStream: UInt8, CaseIterable, Sendable {
+  case fetchers, mutations, evictions, connevents, sysevents, deletions
+  /// Accepted, and silent: raw commands are not logged (as in the reference), and there is no proxy.
+  case rawcmds, proxyreqs, proxyevents, proxyuser
+
+  public var wireName: String { "\(self)" }
+}
+
+/// A set of streams.
+public struct LogStreams: OptionSet, Sendable {
+  public let rawValue: UInt64
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+  @inline(__always)
+  public init(_ stream: LogStream) { rawValue = 1 &<< UInt64(stream.rawValue) }
+}
+
+public struct EventLog: Sendable {
+  /// The lines nobody has taken yet, each behind a byte that names its stream. Guarded by `lock`.
+  private struct Pending: ~Copyable {
+    var lines: ByteBuffer
+    var spare: ByteBuffer
+  }
+
+  private enum Cell: Int, CaseIterable {
+    case streams, isFull, dropped, written, lastID, watchers, skipped, sent
+  }
+
+  static let longestLineByteCount = 1536
+  public static let maximumWatcherCount = 20
+  private let cells = AtomicCells(count: Cell.allCases.count)
+  private let lock = LockWords(count: 1)
+  private let pending: Pinned<Pending>
+  /// Microseconds of the wall clock since 1970.
+  private let wallClock: @Sendable @convention(c) () -> UInt64
+
+  /// A log that keeps up to `byteCount` bytes of lines.
+  public init(byteCount: Int, wallClock: @escaping @Sendable @convention(c) () -> UInt64) {
+    let size = max(byteCount, 2 * EventLog.longestLineByteCount)
+    pending = Pinned(Pending(lines: ByteBuffer(capacity: size), spare: ByteBuffer(capacity: size)))
+    self.wallClock = wallClock
+  }
+
+  public func destroy() {
+    cells.destroy()
+    lock.destroy()
+    pending.destroy()
+  }
+
+  // Writing.
+
+  @inline(__always)
+  public func isWatched(_ stream: LogStream) -> Bool {
+    cells.load(Cell.streams.rawValue) & LogStreams(stream).rawValue != 0
+  }
+
+  /// Adds a line of a stream that somebody watches: time and number, then what `body` composes. Any thread.
+  @inline(never)
+  func append(_ stream: LogStream, _ body: (inout ReplyCursor) -> Void) {
+    guard cells.load(Cell.isFull.rawValue) == 0 else { return drop() }
+    let microseconds = wallClock()
+    lock.lock(0)
+    guard pending.value.lines.room >= EventLog.longestLineByteCount else {
+      cells.store(Cell.isFull.rawValue, 1)
+      lock.unlock(0)
+      return drop()
+    }
+    pending.value.lines.compose(EventLog.longestLineByteCount) { cursor in
+      cursor.append(stream.rawValue)
+      cursor.append("ts=")
+      cursor.append(decimal: microseconds / 1_000_000)
+      cursor.append(UInt8(ascii: "."))
+      cursor.append(decimal: microseconds % 1_000_000)
+      cursor.append(" gid=")
+      cursor.append(decimal: cells.add(Cell.lastID.rawValue, 1))
+      cursor.append(" type=")
+      body(&cursor)
+      cursor.append(UInt8(0x0a))
+    }
+    lock.unlock(0)
+    cells.add(Cell.written.rawValue, 1)
+  }
+
+  private func drop() { cells.add(Cell.dropped.rawValue, 1) }
+
+  // Reading, by the one thread of the watchers.
+
+  /// Takes all lines, and calls `body` with each: its stream and its bytes, the newline included.
+  public func drain(_ body: (LogStream, RawSpan) -> Void) {
+    lock.lock(0)
+    swap(&pending.value.lines, &pending.value.spare)
+    cells.store(Cell.isFull.rawValue, 0)
+    lock.unlock(0)
+    let bytes = pending.value.spare.span
+    var start = pending.value.spare.start
+    let end = pending.value.spare.end
+    while start < end, let newline = bytes.firstIndex(of: 0x0a, from: start, to: end) {
+      if let stream = LogStream(rawValue: bytes.byte(at: start)) {
+        body(stream, bytes.slice(ByteRange(start: start + 1, end: newline + 1)))
+      }
+      start = newline + 1
+    }
+    pending.value.spare.removeAll()
+  }
+
+  /// What is to be collected from now on.
+  public func setStreams(_ streams: LogStreams) { cells.store(Cell.streams.rawValue, streams.rawValue) }
+
+  // Watchers, and figures for `stats`.
+
+  /// Counts one more watcher. False when there are enough.
+  public func admitWatcher() -> Bool {
+    if Int(cells.add(Cell.watchers.rawValue, 1)) <= EventLog.maximumWatcherCount { return true }
+    removeWatcher()
+    return false
+  }
+  public func removeWatcher() { cells.add(Cell.watchers.rawValue, UInt64.max) }
+  public func noteSent(lines: Int) { cells.add(Cell.sent.rawValue, UInt64(lines)) }
+  public func noteSkipped(lines: UInt64) { cells.add(Cell.skipped.rawValue, lines) }
+
+  public var watcherCount: Int { Int(cells.load(Cell.watchers.rawValue)) }
+  public var droppedLineCount: UInt64 { cells.load(Cell.dropped.rawValue) }
+  var writtenLineCount: UInt64 { cells.load(Cell.written.rawValue) }
+  var skippedLineCount: UInt64 { cells.load(Cell.skipped.rawValue) }
+  var sentLineCount: UInt64 { cells.load(Cell.sent.rawValue) }
+
+  /// `stats reset`: the counters, not who watches what.
+  func resetCounters() {
+    for cell in [Cell.dropped, .written, .skipped, .sent] { cells.store(cell.rawValue, 0) }
+  }
+}
