@@ -1,5 +1,6 @@
 # Everything one can do here. `make` alone lists it. CI calls only these targets; each installs what it needs.
-# Variables: ARGS (server arguments), PREFIX and DESTDIR (install), SEED and STEPS (sim), ROUNDS and CASES (bench).
+# Variables: ARGS (server arguments), PREFIX and DESTDIR (install), SEED and STEPS (sim), ROUNDS and CASES (bench),
+# SERVER and CLIENTS (clients).
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -16,11 +17,18 @@ BENCH := .build/release/swiftcached-bench
 ROOT_USER := $(if $(filter 0,$(shell id -u)),-u nobody,)
 
 BUILD_PACKAGES := libevent-dev pkg-config
-TEST_PACKAGES := libmemcached-dev libmemcached-tools memcached php-cli php-memcached
+TEST_PACKAGES := libmemcached-dev libmemcached-tools memcached php-cli php-memcached python3-pylibmc
+CLIENTS_PACKAGES := golang-github-bradfitz-gomemcache-dev golang-go libcache-memcached-fast-perl \
+	libcache-memcached-perl libmemcached-tools libspymemcached-java openjdk-17-jdk-headless perl php-cli \
+	php-memcached python3-pylibmc python3-venv ruby-connection-pool ruby-dalli ruby-rack
+CLIENTS_PIP := aiomcache==0.8.2 emcache==1.3.3 marisa-trie==1.2.1 meta-memcache==4.3.0 meta-memcache-socket==0.3.1 \
+	pymemcache==4.0.0 python-binary-memcached==0.33.0 python-memcached==1.62 uhashring==2.5 zstandard==0.25.0
+# Apart from the others, because its module has the name of python-memcached's.
+CLIENTS_PIP_APART := memcache==0.14.0 anyio==3.7.1 hashring==1.5.1 idna==3.20 sniffio==1.3.1
 BENCH_PACKAGES := memcached valgrind
 
 .PHONY: help build run test test-release check format asan tsan sim bench bench-quick bench-instructions \
-	install clean build-packages test-packages bench-packages
+	install clean clients clients-quick build-packages test-packages bench-packages clients-packages
 
 help: ## This list.
 	@echo "make run      then, in another terminal:  telnet 127.0.0.1 11211"
@@ -49,6 +57,8 @@ build-packages:
 	$(call install_packages,$(BUILD_PACKAGES))
 test-packages: build-packages
 	$(call install_packages,$(TEST_PACKAGES))
+clients-packages:
+	$(call install_packages,$(CLIENTS_PACKAGES))
 bench-packages: build-packages
 	$(call install_packages,$(BENCH_PACKAGES))
 
@@ -81,6 +91,21 @@ define sanitize
 	$(2) SWIFTCACHED_BINARY=$(CURDIR)/.build/$(1)/debug/swiftcached \
 	  $(SWIFT) test --filter 'ServerTests|LibmemcachedTests|ConformanceTests'
 endef
+
+# Debian's own Python, for which python3-pylibmc is.
+.build/clients-venv/done: Makefile | clients-packages
+	/usr/bin/python3 -m venv --clear --system-site-packages .build/clients-venv
+	.build/clients-venv/bin/pip install --quiet --disable-pip-version-check $(CLIENTS_PIP)
+	rm -rf .build/clients-memcache
+	.build/clients-venv/bin/pip install --quiet --disable-pip-version-check --ignore-installed \
+	  --target .build/clients-memcache $(CLIENTS_PIP_APART)
+	touch $@
+
+clients: $(if $(SERVER),,build) .build/clients-venv/done ## Clients in six languages: make clients CLIENTS="dalli".
+	SERVER=$(or $(SERVER),$(BINARY)) .build/clients-venv/bin/python Tests/clients/run.py $(CLIENTS)
+
+clients-quick: test-packages ## Those of them that are quick, against the debug build; part of make test.
+	SERVER=$(or $(SERVER),.build/debug/swiftcached) /usr/bin/python3 Tests/clients/run.py --quick
 
 asan: test-packages ## The tests with the address sanitizer, and against a server built with it.
 	$(call sanitize,address,ASAN_OPTIONS=detect_leaks=0)

@@ -101,7 +101,7 @@ public struct CacheServer: ~Copyable {
     let sets = mailboxes.map { _ in CounterSet() }
     var engine = EngineConfiguration(
       modes: modes, prefixes: PrefixCounts(delimiter: settings.prefixDelimiter),
-      registry: CounterRegistry(sets: sets + [mainCounters]), versionText: Version.text)
+      registry: CounterRegistry(sets: sets + [mainCounters]), versionText: Version.level)
     engine.tunables = tunables
     engine.permissions = Permissions(settings)
     let context = WorkerContext(

@@ -20,11 +20,11 @@ final class InProcessPeer: TranscriptPeer {
     server = InProcessServer(
       StoreConfiguration(settings, startedAtUnixSeconds: 0), permissions: Permissions(settings),
       delimiter: settings.prefixDelimiter, countsPrefixes: settings.detailEnabled
-    ) { modes in
+    ) { modes, tunables in
       let runtime = RuntimeSettings(
         memoryLimitBytes: settings.memoryLimitBytes, verbosity: modes.verbosity, oldestSeconds: 0,
         detailEnabled: modes.countsPrefixes)
-      return settingsReport(settings, runtime: runtime)
+      return tunables.applied(to: settingsReport(settings, runtime: runtime), ratioText: SettingsReport.fixed)
     }
   }
 

@@ -8,14 +8,18 @@ import Foundation
 public final class InProcessHost: CacheCore.Host, @unchecked Sendable {
   public private(set) var shutdowns: [Bool] = []
   public private(set) var lines: [String] = []
-  private let settingsRows: @Sendable (Modes) -> [(name: String, value: String)]
+  private let settingsRows: @Sendable (Modes, Tunables) -> [(name: String, value: String)]
   private let modes: Modes
-  init(modes: Modes, settingsRows: @escaping @Sendable (Modes) -> [(name: String, value: String)]) {
+  private let tunables: Tunables
+  init(
+    modes: Modes, tunables: Tunables,
+    settingsRows: @escaping @Sendable (Modes, Tunables) -> [(name: String, value: String)]) {
     self.modes = modes
+    self.tunables = tunables
     self.settingsRows = settingsRows
   }
   public func facts() -> HostFacts { HostFacts() }
-  public func settings() -> [(name: String, value: String)] { settingsRows(modes) }
+  public func settings() -> [(name: String, value: String)] { settingsRows(modes, tunables) }
   public func connections() -> [ConnectionFacts] { [] }
   public func shutdown(graceful: Bool) { shutdowns.append(graceful) }
   public func log(_ line: String) { lines.append(line) }
@@ -40,7 +44,7 @@ public final class InProcessServer {
     _ configuration: StoreConfiguration = StoreConfiguration(), permissions: Permissions = Permissions(),
     delimiter: UInt8 = 0x3a, countsPrefixes: Bool = false, replyByteCount: Int = 64 << 10,
     gatherThresholdByteCount: Int = 16 << 10,
-    settingsRows: @escaping @Sendable (Modes) -> [(name: String, value: String)] = { _ in [] }
+    settingsRows: @escaping @Sendable (Modes, Tunables) -> [(name: String, value: String)] = { _, _ in [] }
   ) {
     var configuration = configuration
     if configuration.startedAtUnixSeconds == 0 {
@@ -50,11 +54,13 @@ public final class InProcessServer {
     store = Store.make(configuration)!
     let counters = CounterSet()
     let modes = Modes(verbosity: 0, countsPrefixes: countsPrefixes)
-    host = InProcessHost(modes: modes, settingsRows: settingsRows)
+    let tunables = Tunables()
+    host = InProcessHost(modes: modes, tunables: tunables, settingsRows: settingsRows)
     var engineConfiguration = EngineConfiguration(
       modes: modes, prefixes: PrefixCounts(delimiter: delimiter),
-      registry: CounterRegistry(sets: [counters]), versionText: "1.6.45 in-process")
+      registry: CounterRegistry(sets: [counters]), versionText: "1.6.45")
     engineConfiguration.permissions = permissions
+    engineConfiguration.tunables = tunables
     engineConfiguration.replyByteCount = replyByteCount
     engineConfiguration.gatherThresholdByteCount = gatherThresholdByteCount
     engine = Engine(engineConfiguration, store: store, counters: counters, host: host)

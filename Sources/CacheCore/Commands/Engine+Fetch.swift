@@ -16,7 +16,7 @@ extension Engine {
         respond(made, request, isNew: true, key, form, words)
       } else {
         _ = consume held
-        miss(found, request, key, form, words, isQuiet: isQuiet)
+        miss(request, key, form, words, isQuiet: isQuiet)
       }
       return true
     }
@@ -24,7 +24,7 @@ extension Engine {
       if item.holds < Store.maximumHolds { return false }
       // Too many are reading it as it is.
       _ = consume held
-      miss(.miss, request, key, form, words, isQuiet: isQuiet)
+      miss(request, key, form, words, isQuiet: isQuiet)
       return true
     }
     respond(item, request, isNew: false, key, form, words)
@@ -91,7 +91,8 @@ extension Engine {
     var countsPrefixes = true
     if case .meta = form { countsPrefixes = false }
     noteHit(
-      item, key, touchedUntil: request.options.contains(.touches) ? request.exptime : nil,
+      item, key,
+      touchedUntil: request.options.contains(.touches) ? (isNew ? request.vivifyExptime : request.exptime) : nil,
       countsPrefixes: countsPrefixes)
     if !request.options.isDisjoint(with: [.touches, .recaches, .vivifies])
       || !fetched.flags.isDisjoint(with: [.stale, .tokenSent])
@@ -137,15 +138,15 @@ extension Engine {
 
   @inline(never)
   private mutating func miss(
-    _ found: Lookup, _ request: FetchRequest, _ key: RawSpan, _ form: ReplyForm, _ words: RawSpan, isQuiet: Bool
+    _ request: FetchRequest, _ key: RawSpan, _ form: ReplyForm, _ words: RawSpan, isQuiet: Bool
   ) {
     switch form {
     case .meta(let echo):
       // Also with T: only a hit counts as a touch (reference, section 6.1).
-      noteMiss(found, key, touches: false, countsPrefixes: false)
+      noteMiss(key, touches: false, countsPrefixes: false)
       MetaComposer.composeMiss(echo, words, isQuiet: isQuiet, &reply)
     case .binary(let header):
-      noteMiss(found, key, touches: request.options.contains(.touches))
+      noteMiss(key, touches: request.options.contains(.touches))
       BinaryComposer.composeMiss(key, header, isQuiet: isQuiet, &reply)
     case .text: break
     }

@@ -54,7 +54,7 @@ extension Engine {
     let found = find(key, hash, held)
     guard case .hit(let item) = found else {
       _ = consume held
-      noteMiss(found, key, touches: retrieval.touches)
+      noteMiss(key, touches: retrieval.touches)
       return true
     }
     let valueByteCount = item.valueByteCount
@@ -73,7 +73,7 @@ extension Engine {
   ) -> Bool {
     guard reply.hasRoom(TextComposer.valueOverheadByteCount), reply.hasRoomToGather else { return false }
     guard store.value.hold(item) else {
-      noteMiss(.miss, key, touches: retrieval.touches)
+      noteMiss(key, touches: retrieval.touches)
       return true
     }
     noteHit(item, key, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
@@ -103,20 +103,15 @@ extension Engine {
     if countsPrefixes, configuration.modes.countsPrefixes { notePrefix(key, isHit: true) }
   }
 
-  /// gat counts as a touch only, as in the reference; a miss of either kind is of one of three sorts.
+  /// gat counts as a touch only, as in the reference; a miss counts likewise.
   @inline(never)
-  mutating func noteMiss(_ found: Lookup, _ key: RawSpan, touches: Bool, countsPrefixes: Bool = true) {
+  mutating func noteMiss(_ key: RawSpan, touches: Bool, countsPrefixes: Bool = true) {
     if touches {
       counters.add(.touchCommands)
       counters.add(.touchMisses)
     } else {
       counters.add(.getCommands)
       counters.add(.getMisses)
-      switch found {
-      case .expired: counters.add(.getExpired)
-      case .flushed: counters.add(.getFlushed)
-      case .hit, .miss: break
-      }
     }
     if countsPrefixes, configuration.modes.countsPrefixes { notePrefix(key, isHit: false) }
   }

@@ -71,10 +71,16 @@ public struct Engine: ~Copyable {
 }
 
 extension Engine {
-  /// The live item of the key, and a line for the watchers of look-ups. Wants the item lock.
+  /// The live item of the key, for every command but those that store. What it finds dead counts as an expired or
+  /// flushed get, whatever the command is (as in the reference). Wants the item lock.
   @inline(__always)
   mutating func find(_ key: RawSpan, _ hash: UInt64, _ held: borrowing ItemLockHeld) -> Lookup {
     let found = store.value.find(key, hash, now: now, held)
+    switch found {
+    case .hit, .miss: break
+    case .expired: counters.add(.getExpired)
+    case .flushed: counters.add(.getFlushed)
+    }
     if store.value.eventLog.isWatched(.fetchers) { logFetch(key, found) }
     return found
   }

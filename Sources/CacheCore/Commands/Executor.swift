@@ -132,6 +132,7 @@ extension Engine {
     guard !item.flags.contains(.chunked), let old = item.inlineValue.storedNumber() else {
       return .refused(.nonNumericValue)
     }
+    let oldExptime = item.exptime
     let value = request.increments ? old &+ request.delta : (old > request.delta ? old - request.delta : 0)
     let slabClass = store.value.slabs.slabClass(of: item.ref)
     guard let result = storeNumber(value, in: item, hash, newCAS: request.newCAS, held) else {
@@ -143,7 +144,8 @@ extension Engine {
       store.value.noteMortal(exptime: result.exptime)
     }
     return Response(
-      outcome: .number(value), cas: result.cas, valueByteCount: result.valueByteCount, exptime: result.exptime)
+      outcome: .number(value), cas: result.cas, valueByteCount: result.valueByteCount, oldExptime: oldExptime,
+      exptime: result.exptime)
   }
 
   /// A miss of incr or decr that is asked to makes an item; it is neither hit nor miss. Wants the item lock.

@@ -59,6 +59,7 @@ extension Session {
 
   private func automove(_ tunables: Tunables, _ words: Words) -> StaticString {
     guard words.count == 2 else { return automoveSetting(tunables, words) }
+    if ["ratio", "freeratio", "window"].contains(words.words[1]) { return "ERROR\r\n" }
     guard let level = words.number(1), level >= 0, level <= Int64(UInt32.max) else { return Session.badFormat }
     guard level <= 2 else { return "ERROR\r\n" }
     tunables[.automove] = UInt64(level)
@@ -175,7 +176,11 @@ extension Session {
     }
     let classes = words.words[1] == "hash" ? UInt64.max : classes(engine, words.words[1])
     guard let classes else { return "BADCLASS invalid class id\r\n" }
-    guard engine.reply.isEmpty else { return "ERROR cannot pipeline other commands before metadump\r\n" }
+    guard engine.reply.isEmpty else {
+      return kind == .metadump
+        ? "ERROR cannot pipeline other commands before metadump\r\n"
+        : "ERROR cannot pipeline other commands before mgdump\r\n"
+    }
     state = .dumping(KeyDump(kind: kind, classes: classes))
     return "OK\r\n"
   }

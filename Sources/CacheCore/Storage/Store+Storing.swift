@@ -326,7 +326,7 @@ extension Store {
       return StoreResult(outcome: .notStored, slabClass: newClass)
     case .cas:
       if store.value.arena.casByteCount == 0 || old.cas != terms.expectedCAS {
-        guard terms.acceptsOlder, terms.expectedCAS < old.cas else {
+        guard terms.acceptsOlder, terms.expectedCAS != 0, terms.expectedCAS < old.cas else {
           return StoreResult(outcome: .exists, slabClass: slabs.slabClass(of: old.ref))
         }
         // Better than the value marked stale that it replaces, but no newer: it stays as mortal and as stale.

@@ -71,6 +71,7 @@ enum MetaComposer {
     _ cursor: inout ReplyCursor
   ) {
     var flags = Tokenizer(start: echo.flags.start, end: echo.flags.end)
+    var exptime = response.oldExptime
     while true {
       let word = flags.next(words)
       if word.isEmpty { return }
@@ -81,7 +82,8 @@ enum MetaComposer {
       case (UInt8(ascii: "s"), .set) where isSuccess:
         cursor.append(flag: UInt8(ascii: "s"), UInt64(response.valueByteCount))
       case (UInt8(ascii: "c"), .arithmetic) where isSuccess: cursor.append(flag: UInt8(ascii: "c"), response.cas)
-      case (UInt8(ascii: "t"), .arithmetic) where isSuccess: composeTimeLeft(response.exptime, now: now, &cursor)
+      case (UInt8(ascii: "t"), .arithmetic) where isSuccess: composeTimeLeft(exptime, now: now, &cursor)
+      case (UInt8(ascii: "T"), _), (UInt8(ascii: "N"), _): exptime = response.exptime
       default: break
       }
     }

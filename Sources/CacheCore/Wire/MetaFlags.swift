@@ -68,7 +68,7 @@ enum MetaFlag: UInt8, CaseIterable {
     }
   }
 
-  /// What is wrong when the argument is.
+  /// What is wrong when the argument is. See `Refusal.isOfArgument`.
   var refusal: Refusal {
     switch self {
     case .delta: .invalidDeltaToken
@@ -76,6 +76,16 @@ enum MetaFlag: UInt8, CaseIterable {
     case .newClientFlags: .badFormat
     case .opaque: .opaqueTooLong
     default: .badToken
+    }
+  }
+}
+
+extension Refusal {
+  /// Whether a flag's argument is at fault, not its letter.
+  var isOfArgument: Bool {
+    switch self {
+    case .duplicateFlag, .invalidFlag: false
+    default: true
     }
   }
 }

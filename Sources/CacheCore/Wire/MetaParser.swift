@@ -81,16 +81,18 @@ enum MetaParser {
     line.echo.flags = words.rest
     var words = words
     var count = 0
+    var refusal: Refusal?
     while true {
       let word = words.next(input)
       if word.isEmpty { break }
       count &+= 1
-      if let refusal = flag(input, word, &flags) {
-        while !words.next(input).isEmpty { count += 1 }
-        return count > line.echo.command.flagLimit ? .flagsTooLong : refusal
+      if let found = flag(input, word, &flags) {
+        // Letters are looked at before arguments; of each kind the first fault is told.
+        if refusal == nil || refusal?.isOfArgument == true && !found.isOfArgument { refusal = found }
       }
     }
     if count > line.echo.command.flagLimit { return .flagsTooLong }
+    if let refusal { return refusal }
     if flags.has("b") {
       line.echo.isKeyEncoded = true
       guard let decoded = Base64.decode(input, key.range, into: decodedKey) else { return .undecodableKey }
@@ -120,7 +122,11 @@ enum MetaParser {
     case .none: return nil
     case .exptime:
       guard let exptime = input.signed32(word) else { return flag.refusal }
-      if flag == .exptime { flags.exptime = Int64(exptime) }
+      // An item that is made gets the later of T and N.
+      if flag == .exptime {
+        flags.exptime = Int64(exptime)
+        flags.vivifyExptime = flags.exptime
+      }
       if flag == .vivify { flags.vivifyExptime = Int64(exptime) }
       if flag == .recache {
         flags.recacheExptime = Int64(exptime)
@@ -205,7 +211,10 @@ enum MetaParser {
 
   @inline(__always)
   private static func valueByteCount(_ input: RawSpan, _ word: ByteRange) -> Int? {
-    guard let size = input.signed32(word), size >= 0, size <= largestValueByteCount else { return nil }
+    // A lone minus, which is 0 elsewhere, is no size.
+    guard word.count > 0, input.byte(at: word.start) != 0x2d, let size = input.signed32(word),
+      size <= largestValueByteCount
+    else { return nil }
     return Int(size)
   }
 
@@ -265,9 +274,10 @@ enum MetaParser {
   ) {
     var flags = Flags()
     var arithmetic = ArithmeticRequest(key: RequestKey(range: line.echo.key))
-    if self.flags(input, words, &line, &arithmetic.key, decodedKey, &flags) != nil {
-      // One text for everything that can be wrong with the flags (reference, section 3.1).
-      line.request = .refused(.invalidOrDuplicateFlag, isQuiet: false)
+    if let refusal = self.flags(input, words, &line, &arithmetic.key, decodedKey, &flags) {
+      // One text for nearly everything that can be wrong with the flags (reference, section 3.1).
+      let isTold = refusal == .flagsTooLong || refusal == .opaqueTooLong
+      line.request = .refused(isTold ? refusal : .invalidOrDuplicateFlag, isQuiet: false)
       return
     }
     if flags.has("M") {

@@ -53,7 +53,8 @@ struct Response: Equatable {
   /// The item's CAS unique; 0 when nothing was stored.
   var cas: UInt64 = 0
   var valueByteCount = 0
-  /// In the store's clock; 0 = never.
+  /// In the store's clock, before and after the request; 0 = never.
+  var oldExptime: UInt32 = 0
   var exptime: UInt32 = 0
 
   static func refused(_ refusal: Refusal) -> Response { Response(outcome: .refused(refusal)) }

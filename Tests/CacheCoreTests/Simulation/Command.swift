@@ -157,7 +157,7 @@ struct CommandGenerator {
   private static let longKey = String(repeating: "l", count: 251)
 
   static let exchanges: [(String, String)] = [
-    ("version\r\n", "VERSION 1.6.45 in-process\r\n"), ("version noreply\r\n", "VERSION 1.6.45 in-process\r\n"),
+    ("version\r\n", "VERSION 1.6.45\r\n"), ("version noreply\r\n", "VERSION 1.6.45\r\n"),
     ("verbosity 1\r\n", "OK\r\n"), ("verbosity 0 noreply\r\n", ""), ("verbosity x\r\n", badFormat),
     ("bogus\r\n", "ERROR\r\n"), ("bogus noreply\r\n", ""), (" get key:1\r\n", "ERROR\r\n"), ("\r\n", badFormat),
     ("get\r\n", badFormat), ("gets \n", badFormat), ("gat 10\r\n", badFormat), ("get \(longKey)\r\n", badFormat),
