@@ -13,7 +13,8 @@ public final class InProcessHost: CacheCore.Host, @unchecked Sendable {
   private let tunables: Tunables
   init(
     modes: Modes, tunables: Tunables,
-    settingsRows: @escaping @Sendable (Modes, Tunables) -> [(name: String, value: String)]) {
+    settingsRows: @escaping @Sendable (Modes, Tunables) -> [(name: String, value: String)]
+  ) {
     self.modes = modes
     self.tunables = tunables
     self.settingsRows = settingsRows

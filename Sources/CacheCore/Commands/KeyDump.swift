@@ -51,7 +51,8 @@ extension Engine {
     // An empty reply has the most room there will ever be: then as many are taken as fit. There is room for the last
     // line in any case.
     let lineRoom = reply.isEmpty ? Int.max : reply.room / KeyDump.longestLineByteCount - 1
-    return store.value.walk(&dump.walk, canTake: { $0 <= lineRoom }) { item in
+    func canTake(_ count: Int) -> Bool { count <= lineRoom }
+    return store.value.walk(&dump.walk, canTake: canTake) { item in
       guard reply.hasRoom(2 * KeyDump.longestLineByteCount) else { return false }
       let slabClass = store.value.slabs.slabClass(of: item.ref)
       if classes & (1 << UInt64(slabClass)) != 0, store.value.isLive(item, now: now) {

@@ -83,7 +83,8 @@ enum BinaryParser {
 
   @inline(__always)
   private static func store(
-    _ mode: StoreMode, _ cas: UInt64, _ key: RequestKey, _ opcode: BinaryOpcode, _ header: BinaryHeader, _ input: RawSpan,
+    _ mode: StoreMode, _ cas: UInt64, _ key: RequestKey, _ opcode: BinaryOpcode, _ header: BinaryHeader,
+    _ input: RawSpan,
     _ extras: Int
   ) -> Request {
     // With a CAS unique all three are compare-and-swap.
