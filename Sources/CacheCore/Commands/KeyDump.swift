@@ -32,14 +32,14 @@ extension Session {
       switch engine.dumpBucket(&dump) {
       case .more: break
       case .wait:
-        state = .dumping(dump)
+        begin(.dumping(dump))
         return .flushReply
       case .done:
         engine.reply.append(dump.kind == .metadump ? "END\r\n" : "EN\r\n")
         return nil
       }
     }
-    state = .dumping(dump)
+    begin(.dumping(dump))
     return .yield
   }
 }

@@ -181,7 +181,7 @@ extension Session {
         ? "ERROR cannot pipeline other commands before metadump\r\n"
         : "ERROR cannot pipeline other commands before mgdump\r\n"
     }
-    state = .dumping(KeyDump(kind: kind, classes: classes))
+    begin(.dumping(KeyDump(kind: kind, classes: classes)))
     return "OK\r\n"
   }
 
@@ -196,7 +196,7 @@ extension Session {
       streams.insert(LogStreams(stream))
     }
     guard engine.store.value.eventLog.admitWatcher() else { return "WATCHER_TOO_MANY log watcher limit reached\r\n" }
-    state = .watching(streams)
+    begin(.watching(streams))
     return "OK\r\n"
   }
 

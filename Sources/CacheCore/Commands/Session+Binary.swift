@@ -66,9 +66,9 @@ extension Session {
       BinaryComposer.composeVersion(engine.versionText, header, &engine.reply)
     case .quit(let isQuiet):
       if !isQuiet { BinaryComposer.compose(header, .success, &engine.reply) }
-      state = .closing
+      begin(.closing)
     case .stats(let words):
-      state = .reporting(Report(bytes: engine.binaryStatsReport(input, words, header)))
+      begin(.reporting(Report(bytes: engine.binaryStatsReport(input, words, header))))
     case .refused(let refusal, _, let swallow):
       refuse(refusal, header, swallow: swallow)
     case .flushAll where !engine.configuration.permissions.flush:
@@ -81,11 +81,11 @@ extension Session {
 
   /// Answers the refusal when `swallow` bytes of the body are thrown away.
   private mutating func refuse(_ refusal: Refusal, _ header: BinaryHeader, swallow: Int) {
-    state = .swallowing(Swallowing(left: swallow, refusal: refusal, isQuiet: false, form: .binary(header)))
+    begin(.swallowing(Swallowing(left: swallow, refusal: refusal, isQuiet: false, form: .binary(header))))
   }
 
   private mutating func close(_ position: inout Int, _ end: Int) -> NextStep {
-    state = .closing
+    begin(.closing)
     position = end
     return .close
   }

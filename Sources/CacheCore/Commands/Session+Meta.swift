@@ -36,7 +36,7 @@ extension Session {
         engine.describe(input.slice(key.range))
       }
     case .refused(let refusal, _, let swallow) where swallow > 0:
-      state = .swallowing(Swallowing(left: swallow, refusal: refusal, isQuiet: false))
+      begin(.swallowing(Swallowing(left: swallow, refusal: refusal, isQuiet: false)))
     default:
       execute(&engine, line.request, .meta(line.echo), input)
     }

@@ -44,7 +44,7 @@ extension Session {
       engine.reply.append("END\r\n")
     case .replyFull(let key):
       position = key
-      state = .retrieving(retrieval)
+      begin(.retrieving(retrieval))
     case .badKey:
       // The values found before the bad key are taken back: a refused command answers its error and nothing else.
       engine.reply.rewind(to: mark)
@@ -56,15 +56,15 @@ extension Session {
   private mutating func answer(_ engine: inout Engine, _ request: Request, _ input: RawSpan) {
     switch request {
     case .stats(let words):
-      state = .reporting(Report(bytes: engine.statsReport(input, words, descriptor: descriptor)))
+      begin(.reporting(Report(bytes: engine.statsReport(input, words, descriptor: descriptor))))
     case .administer(let verb, let words):
       administer(&engine, verb, input, words)
     case .version:
       engine.reply.append(engine.versionLine)
     case .quit, .foreignProtocol:
-      state = .closing
+      begin(.closing)
     case .refused(let refusal, let isQuiet, let swallow) where swallow > 0:
-      state = .swallowing(Swallowing(left: swallow, refusal: refusal, isQuiet: isQuiet))
+      begin(.swallowing(Swallowing(left: swallow, refusal: refusal, isQuiet: isQuiet)))
     default:
       execute(&engine, request, .text, input)
     }
@@ -81,12 +81,12 @@ extension Session {
     let rest = ByteRange(start: position, end: end)
     if input.hasPrefix(rest, "get ") {
       position += 4
-      state = .retrieving(Retrieval(withCAS: false, touches: false))
+      begin(.retrieving(Retrieval(withCAS: false, touches: false)))
     } else if input.hasPrefix(rest, "gets ") {
       position += 5
-      state = .retrieving(Retrieval(withCAS: true, touches: false))
+      begin(.retrieving(Retrieval(withCAS: true, touches: false)))
     } else {
-      state = .closing
+      begin(.closing)
       return .close
     }
     return nil
@@ -96,7 +96,7 @@ extension Session {
     _ engine: inout Engine, _ retrieval: Retrieval, _ input: RawSpan, _ position: inout Int, _ end: Int
   ) -> NextStep? {
     guard engine.reply.hasRoom(TextComposer.longestLineByteCount) else {
-      state = .retrieving(retrieval)
+      begin(.retrieving(retrieval))
       return .flushReply
     }
     let newline = input.firstIndex(of: 0x0a, from: position, to: end)
@@ -110,7 +110,7 @@ extension Session {
     switch engine.retrieve(retrieval, input, ByteRange(start: position, end: keysEnd)) {
     case .replyFull(let key):
       position = key
-      state = .retrieving(retrieval)
+      begin(.retrieving(retrieval))
       return .flushReply
     case .badKey:
       // Values were sent already: the error comes after them, once, and what is left of the line is dropped.
@@ -126,7 +126,7 @@ extension Session {
         return refuseRestOfLine(&engine, &position, nil, end)
       }
       position = keysEnd
-      state = .retrieving(retrieval)
+      begin(.retrieving(retrieval))
       return .awaitInput
     }
   }
@@ -140,7 +140,7 @@ extension Session {
       return nil
     }
     position = end
-    state = .discardingLine
+    begin(.discardingLine)
     return .awaitInput
   }
 }

@@ -58,15 +58,15 @@ extension Session {
   @inline(never)
   private mutating func suspend(_ upload: consuming Upload, _ input: RawSpan) {
     guard case .meta(let echo) = upload.form else {
-      state = .uploading(upload)
+      begin(.uploading(upload))
       return
     }
     var words = ByteBuffer(capacity: MetaEcho.longestKeptByteCount)
     let kept = echo.keep(input, in: &words)
-    state = .uploading(
+    begin(.uploading(
       Upload(
         reservation: upload.reservation, terms: upload.terms, isQuiet: upload.isQuiet, form: .meta(kept),
-        words: words))
+        words: words)))
   }
 
   /// More of the value has come. nil when it is stored or refused and the next request may be read.
@@ -76,11 +76,11 @@ extension Session {
   ) -> NextStep? {
     position &+= upload.reservation.fill(input.slice(ByteRange(start: position, end: end)))
     guard upload.reservation.missingByteCount == 0, end &- position >= upload.form.trailerByteCount else {
-      state = .uploading(upload)
+      begin(.uploading(upload))
       return .awaitInput
     }
     guard engine.reply.hasRoom(Session.replyRoomByteCount) else {
-      state = .uploading(upload)
+      begin(.uploading(upload))
       return .flushReply
     }
     if let words = upload.words.take() {
@@ -125,9 +125,9 @@ extension Session {
       key, StoreEvent(status: failure == .tooLarge ? "too_large" : "no_memory", mode: header.terms.mode))
     if header.terms.mode == .set || form.removesWhatItCannotReplace { engine.remove(key) }
     let refusal: Refusal = failure == .tooLarge ? .tooLarge : .noMemoryForStore
-    state = .swallowing(
+    begin(.swallowing(
       Swallowing(
-        left: header.valueByteCount + form.trailerByteCount, refusal: refusal, isQuiet: header.isQuiet, form: form))
+        left: header.valueByteCount + form.trailerByteCount, refusal: refusal, isQuiet: header.isQuiet, form: form)))
   }
 
   /// Where the rest of a large value can be received without a copy; nil when there is nothing to gain.
@@ -135,10 +135,10 @@ extension Session {
     switch takeState() {
     case .uploading(var upload):
       let window = upload.reservation.window()
-      state = .uploading(upload)
+      begin(.uploading(upload))
       return window.count > byteCount ? window : nil
     case let other:
-      state = other
+      begin(other)
       return nil
     }
   }
@@ -148,9 +148,9 @@ extension Session {
     switch takeState() {
     case .uploading(var upload):
       upload.reservation.advance(count)
-      state = .uploading(upload)
+      begin(.uploading(upload))
     case let other:
-      state = other
+      begin(other)
     }
   }
 }

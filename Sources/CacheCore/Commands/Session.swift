@@ -65,7 +65,10 @@ public struct Session: ~Copyable {
     case closing
   }
 
-  var state = State.awaitingRequest
+  private var state = State.awaitingRequest
+  /// Whether the client owes nothing and is owed nothing: the next byte begins a request. Kept beside the state, whose
+  /// case is dear to find out.
+  public private(set) var isIdle = true
   var wire: WireProtocol
   /// Names the connection in the log.
   public let descriptor: Int32
@@ -103,19 +106,20 @@ public struct Session: ~Copyable {
     }
   }
 
+  /// Leaves the middle of a request in a state to go on from.
+  mutating func begin(_ state: consuming State) {
+    switch state {
+    case .awaitingRequest: isIdle = true
+    default: isIdle = false
+    }
+    self.state = state
+  }
+
   mutating func takeState() -> State {
+    isIdle = true
     var taken = State.awaitingRequest
     swap(&taken, &state)
     return taken
-  }
-
-  /// Whether the client owes nothing and is owed nothing: the next byte begins a request.
-  @inline(__always)
-  public var isIdle: Bool {
-    switch state {
-    case .awaitingRequest: true
-    default: false
-    }
   }
 
   /// Works on the unconsumed bytes of `input` until they are used up, the reply is full, or the budget is spent.
@@ -181,11 +185,11 @@ public struct Session: ~Copyable {
       position += taken
       swallowing.left -= taken
       if swallowing.left > 0 {
-        state = .swallowing(swallowing)
+        begin(.swallowing(swallowing))
         return .awaitInput
       }
       guard engine.reply.hasRoom(Session.replyRoomByteCount) else {
-        state = .swallowing(swallowing)
+        begin(.swallowing(swallowing))
         return .flushReply
       }
       compose(&engine, .refused(swallowing.refusal), swallowing.form, input, isQuiet: swallowing.isQuiet)
@@ -196,21 +200,21 @@ public struct Session: ~Copyable {
         return nil
       }
       position = end
-      state = .discardingLine
+      begin(.discardingLine)
       return .awaitInput
     case .reporting(var report):
       report.sent += engine.reply.append(report.bytes, from: report.sent)
       if report.sent == report.bytes.count { return nil }
-      state = .reporting(report)
+      begin(.reporting(report))
       return .flushReply
     case .dumping(let dump):
       return resumeDump(&engine, dump)
     case .watching(let streams):
-      state = .watching(streams)
+      begin(.watching(streams))
       position = end
       return .watch(streams)
     case .closing:
-      state = .closing
+      begin(.closing)
       position = end
       return .close
     }
@@ -240,7 +244,7 @@ public struct Session: ~Copyable {
     let response = engine.execute(request, input)
     if engine.closesConnection {
       engine.closesConnection = false
-      state = .closing
+      begin(.closing)
     } else {
       compose(&engine, response, form, input, isQuiet: request.isQuiet)
     }
