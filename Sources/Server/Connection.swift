@@ -35,7 +35,7 @@ enum ConnectionFate {
   case awaitInput
   case close
   /// It reads no more requests: the watchers take it over.
-  case watch(LogStreams)
+  case watch(WatchRequest)
 }
 
 extension Connection {
@@ -117,7 +117,7 @@ extension Connection {
       switch step {
       case .awaitInput: return nil
       case .close: return .close
-      case .watch(let streams): return .watch(streams)
+      case .watch(let request): return .watch(request)
       case .yield: break
       case .flushReply:
         flushes &+= 1

@@ -7,7 +7,8 @@
 //        +------------+-----------------+-----------------+----------+
 //
 // Each request's answer is a series of its own, counted from 0. A datagram cannot leave anything behind for the next: a
-// request that does not end in it is dropped with it. Bounds against amplification: Docs/threat-model.md.
+// request that does not end in it is dropped with it. All answers to one datagram together are bounded, and so are
+// those of one turn, because nobody knows who sent it. Docs/threat-model.md.
 import CacheCore
 import Events
 
@@ -17,6 +18,7 @@ struct DatagramService: ~Copyable {
   private var frame = ByteBuffer(capacity: DatagramService.frameByteCount)
   /// What one request has answered so far; larger ones come and go.
   private var answer = ByteBuffer(capacity: DatagramService.usualAnswerByteCount)
+  /// Of all requests of a datagram together.
   private let largestAnswerByteCount: Int
   private let wire: WireProtocol
   var registration: Registration?
@@ -26,6 +28,8 @@ struct DatagramService: ~Copyable {
   private static let usualAnswerByteCount = 64 << 10
   /// One event serves this many before the worker's connections have their turn.
   private static let datagramsPerEvent = 32
+  /// It is over sooner when this much was answered.
+  private static let answerByteCountPerEvent = 256 << 10
   /// Sequence numbers have 16 bits.
   private static let mostFrames = 65_535
 
@@ -40,6 +44,7 @@ struct DatagramService: ~Copyable {
 
   /// Serves what has come.
   mutating func readable(_ engine: inout Engine) {
+    var answered = 0
     for _ in 0..<DatagramService.datagramsPerEvent {
       var peer = DatagramPeer()
       guard case .bytes(let count) = socket.receiveDatagram(into: &input, from: &peer) else { return }
@@ -48,37 +53,39 @@ struct DatagramService: ~Copyable {
       let (id, total) = (input.bigEndian16(at: 0), input.bigEndian16(at: 4))
       guard total == 1 else { continue }
       input.consume(DatagramService.headerByteCount)
-      serve(&engine, id: id, peer)
+      answered += serve(&engine, id: id, peer)
+      if answered > DatagramService.answerByteCountPerEvent { return }
     }
   }
 
-  /// All requests of the datagram, each with an answer of its own.
-  private mutating func serve(_ engine: inout Engine, id: UInt16, _ peer: DatagramPeer) {
+  /// All requests of the datagram, each with an answer of its own. Returns how many bytes they were answered with.
+  private mutating func serve(_ engine: inout Engine, id: UInt16, _ peer: DatagramPeer) -> Int {
     var session = Session(descriptor: socket.descriptor, wire: wire, requestsPerEvent: 1, isDatagram: true)
+    var answered = 0
     while true {
       let step = session.process(&engine, &input)
-      guard collect(&engine) else {
+      guard collect(&engine, limit: largestAnswerByteCount - answered) else {
         answer.removeAll()
         answer.append(Array("SERVER_ERROR reply too large for UDP\r\n".utf8))
-        return send(&engine, id: id, peer)
+        send(&engine, id: id, peer)
+        return largestAnswerByteCount
       }
-      switch step {
-      case .flushReply: continue
-      case .yield: send(&engine, id: id, peer)
-      case .awaitInput, .close, .watch: return send(&engine, id: id, peer)
-      }
+      if step == .flushReply { continue }
+      answered += answer.count
+      send(&engine, id: id, peer)
+      if step != .yield { return answered }
     }
   }
 
-  /// Moves what was composed into the answer. False when that has become too large.
-  private mutating func collect(_ engine: inout Engine) -> Bool {
+  /// Moves what was composed into the answer. False when that has become larger than `limit`.
+  private mutating func collect(_ engine: inout Engine, limit: Int) -> Bool {
     let size = engine.reply.unsentByteCount
-    guard answer.count + size <= largestAnswerByteCount else {
+    guard answer.count + size <= limit else {
       engine.reply.removeAll()
       return false
     }
     if answer.room < size {
-      var larger = ByteBuffer(capacity: min(largestAnswerByteCount, max(answer.capacity * 2, answer.count + size)))
+      var larger = ByteBuffer(capacity: max(answer.capacity * 2, answer.count + size))
       larger.refill(from: answer)
       answer = larger
     }

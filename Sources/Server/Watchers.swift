@@ -25,7 +25,7 @@ private struct Watcher: ~Copyable {
 final class Watchers: Sendable {
   struct Arrival: Sendable {
     let socket: Socket
-    let streams: LogStreams
+    let request: WatchRequest
     let name: ConnectionName
   }
   private struct Contents {
@@ -100,28 +100,23 @@ final class Watchers: Sendable {
       contents.arrivals = []
       return (arrivals, contents.isStopping)
     }
+    let log = store.value.eventLog
     for arrival in arrivals {
       let token = watchers.insert(
         Watcher(
-          socket: arrival.socket, streams: arrival.streams, name: arrival.name,
+          socket: arrival.socket, streams: arrival.request.streams, name: arrival.name,
           unsent: ByteBuffer(capacity: bufferByteCount),
-          knownDroppedLineCount: store.value.eventLog.droppedLineCount))
+          knownDroppedLineCount: log.droppedLineCount))
       connections.note(
         arrival.socket.descriptor, state: ConnectionTable.stateCode("conn_watch"), now: clock.now)
       let isRegistered = watchers.with(token) { watcher in
+        if !arrival.request.isQuiet { watcher.unsent.append(Array("OK\r\n".utf8)) }
         watcher.registration = loop.register(watcher.socket.descriptor, .readable, token: token)
         return watcher.registration != nil
       }
-      if isRegistered != true { close(token, .error, &watchers) }
+      if isRegistered != true || watchers.with(token, { $0.send(log) }) == .closed { close(token, .error, &watchers) }
     }
-    collectStreams(&watchers)
     return isStopping
-  }
-
-  private func collectStreams(_ watchers: inout Slots<Watcher>) {
-    var streams: LogStreams = []
-    for token in watchers.tokens { _ = watchers.with(token) { streams.formUnion($0.streams) } }
-    store.value.eventLog.setStreams(streams)
   }
 
   /// Every few milliseconds: hands the lines out and sends what the sockets take.
@@ -156,14 +151,13 @@ final class Watchers: Sendable {
     let (log, connections) = (store.value.eventLog, connections)
     _ = watchers.with(token) { watcher in
       watcher.registration = nil
+      log.removeWatcher(watcher.streams)
       connections.remove(watcher.socket.descriptor)
       log.noteClosed(watcher.name, reason)
       watcher.socket.close()
     }
     watchers.remove(token)
     connections.clientLeft()
-    log.removeWatcher()
-    collectStreams(&watchers)
   }
 }
 
@@ -180,6 +174,7 @@ extension Watcher {
   /// Sends what the socket takes, and tells what was missed as soon as there is room for it.
   mutating func send(_ log: EventLog) -> Transfer {
     var sentLineCount = 0
+    defer { log.noteSent(lines: sentLineCount) }
     while unsent.count > 0 {
       let transfer = socket.send(unsent)
       guard case .bytes(let count) = transfer, count > 0 else {
@@ -189,7 +184,6 @@ extension Watcher {
       sentLineCount += unsent.lineCount(count)
       unsent.consume(count)
     }
-    log.noteSent(lines: sentLineCount)
     let dropped = log.droppedLineCount
     // `stats reset` starts that counter again.
     let missed = skippedLineCount &+ (dropped >= knownDroppedLineCount ? dropped - knownDroppedLineCount : dropped)

@@ -159,20 +159,24 @@ struct Worker: ~Copyable {
     switch fate {
     case .keep: break
     case .yield: postpone(token)
-    case .awaitRoom: watch(token, .writable)
+    case .awaitRoom:
+      // No event comes from it while it does not read: what it is doing is noted now.
+      let (table, now) = (context.connections, engine.now)
+      _ = connections.with(token) { $0.note(table, now: now) }
+      watch(token, .writable)
     case .awaitInput: watch(token, .readable)
     case .close: close(token)
-    case .watch(let streams): handOver(token, streams)
+    case .watch(let request): handOver(token, request)
     }
   }
 
   /// The watchers' thread owns the connection from here on.
-  private mutating func handOver(_ token: UInt64, _ streams: LogStreams) {
+  private mutating func handOver(_ token: UInt64, _ request: WatchRequest) {
     let watchers = context.watchers
     _ = connections.with(token) { connection in
       connection.registration = nil
       watchers.post(
-        Watchers.Arrival(socket: connection.socket, streams: streams, name: connection.name))
+        Watchers.Arrival(socket: connection.socket, request: request, name: connection.name))
     }
     connections.remove(token)
   }

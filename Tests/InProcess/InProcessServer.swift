@@ -117,7 +117,11 @@ public final class InProcessServer {
       switch step {
       case .awaitInput: return answer
       case .flushReply, .yield: continue
-      case .close, .watch:
+      case .watch:
+        // No watchers' thread here: the connection says no more.
+        answer += Array("OK\r\n".utf8)
+        fallthrough
+      case .close:
         client.isClosed = true
         client.session = Session(descriptor: Int32(index))
         client.input.removeAll()

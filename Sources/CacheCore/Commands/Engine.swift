@@ -43,6 +43,8 @@ public struct Engine: ~Copyable {
   let groupKeys: FixedArray<ByteRange>
   let groupHashes: FixedArray<UInt64>
   static let groupSize = 32
+  /// Bytes of reports that this worker's clients have not taken yet.
+  let heldReportByteCount = AtomicCells(count: 1)
   /// Where a parser leaves a key that came as base64; it is the current request's.
   let decodedKey: FixedArray<UInt8>
 
@@ -67,6 +69,7 @@ public struct Engine: ~Copyable {
     groupKeys.destroy()
     groupHashes.destroy()
     decodedKey.destroy()
+    heldReportByteCount.destroy()
   }
 }
 

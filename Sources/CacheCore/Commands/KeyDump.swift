@@ -67,6 +67,8 @@ extension KeyDump {
   fileprivate static func compose(
     _ item: Item, _ slabClass: Int, _ kind: Kind, _ clock: ClockBase, _ reply: inout ReplyBuffer
   ) {
+    // What only the binary protocol can name is no command.
+    if kind == .mgdump, item.keyByteCount > longestEncodableKeyByteCount, !isPlain(item.key) { return }
     reply.compose(KeyDump.longestLineByteCount) { line in
       switch kind {
       case .metadump:
@@ -104,7 +106,10 @@ extension KeyDump {
 
   /// Whether the key can stand in a text command as it is.
   private static func isPlain(_ key: RawSpan) -> Bool {
-    for offset in 0..<key.byteCount where key.byte(at: offset) <= 0x20 || key.byte(at: offset) == 0x7f { return false }
+    for offset in 0..<key.byteCount where [0x00, 0x0a, 0x0d, 0x20].contains(key.byte(at: offset)) { return false }
     return true
   }
+
+  /// Keys longer than this have no base64 that a command could carry.
+  private static let longestEncodableKeyByteCount = 186
 }

@@ -195,9 +195,12 @@ extension Session {
       guard let stream = LogStream.allCases.first(where: { $0.wireName == word }) else { return "ERROR\r\n" }
       streams.insert(LogStreams(stream))
     }
-    guard engine.store.value.eventLog.admitWatcher() else { return "WATCHER_TOO_MANY log watcher limit reached\r\n" }
-    begin(.watching(streams))
-    return "OK\r\n"
+    guard engine.store.value.eventLog.admitWatcher(streams) else {
+      return "WATCHER_TOO_MANY log watcher limit reached\r\n"
+    }
+    // The watchers say OK: nothing may fail between the admission and the hand-over.
+    begin(.watching(WatchRequest(streams: streams, isQuiet: words.isQuiet)))
+    return nil
   }
 
   // extstore.

@@ -68,7 +68,9 @@ extension Session {
       if !isQuiet { BinaryComposer.compose(header, .success, &engine.reply) }
       begin(.closing)
     case .stats(let words):
-      begin(.reporting(Report(bytes: engine.binaryStatsReport(input, words, header))))
+      if !report(engine.binaryStatsReport(input, words, header), engine) {
+        BinaryComposer.composeNoMemory("out of memory writing stats", header, &engine.reply)
+      }
     case .refused(let refusal, _, let swallow):
       refuse(refusal, header, swallow: swallow)
     case .flushAll where !engine.configuration.permissions.flush:

@@ -56,13 +56,18 @@ extension Session {
   private mutating func answer(_ engine: inout Engine, _ request: Request, _ input: RawSpan) {
     switch request {
     case .stats(let words):
-      begin(.reporting(Report(bytes: engine.statsReport(input, words, descriptor: descriptor))))
+      if !report(engine.statsReport(input, words, descriptor: descriptor), engine) {
+        engine.reply.append("SERVER_ERROR out of memory writing stats\r\n")
+      }
     case .administer(let verb, let words):
       administer(&engine, verb, input, words)
     case .version:
       engine.reply.append(engine.versionLine)
     case .quit, .foreignProtocol:
       begin(.closing)
+    case .refused(.unknownCommand, _, _) where isDatagram:
+      // No reply reads as a command, so two servers that are made to answer each other fall silent.
+      break
     case .refused(let refusal, let isQuiet, let swallow) where swallow > 0:
       begin(.swallowing(Swallowing(left: swallow, refusal: refusal, isQuiet: isQuiet)))
     default:

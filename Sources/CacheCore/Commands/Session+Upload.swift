@@ -63,10 +63,11 @@ extension Session {
     }
     var words = ByteBuffer(capacity: MetaEcho.longestKeptByteCount)
     let kept = echo.keep(input, in: &words)
-    begin(.uploading(
-      Upload(
-        reservation: upload.reservation, terms: upload.terms, isQuiet: upload.isQuiet, form: .meta(kept),
-        words: words)))
+    begin(
+      .uploading(
+        Upload(
+          reservation: upload.reservation, terms: upload.terms, isQuiet: upload.isQuiet, form: .meta(kept),
+          words: words)))
   }
 
   /// More of the value has come. nil when it is stored or refused and the next request may be read.
@@ -125,9 +126,10 @@ extension Session {
       key, StoreEvent(status: failure == .tooLarge ? "too_large" : "no_memory", mode: header.terms.mode))
     if header.terms.mode == .set || form.removesWhatItCannotReplace { engine.remove(key) }
     let refusal: Refusal = failure == .tooLarge ? .tooLarge : .noMemoryForStore
-    begin(.swallowing(
-      Swallowing(
-        left: header.valueByteCount + form.trailerByteCount, refusal: refusal, isQuiet: header.isQuiet, form: form)))
+    begin(
+      .swallowing(
+        Swallowing(
+          left: header.valueByteCount + form.trailerByteCount, refusal: refusal, isQuiet: header.isQuiet, form: form)))
   }
 
   /// Where the rest of a large value can be received without a copy; nil when there is nothing to gain.

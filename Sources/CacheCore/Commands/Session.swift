@@ -13,8 +13,15 @@ public enum NextStep: Equatable, Sendable {
   case yield
   /// Send the reply, then close.
   case close
-  /// Send the reply, then give the connection to the watchers: it reads no more requests.
-  case watch(LogStreams)
+  /// Give the connection to the watchers, who answer: it reads no more requests.
+  case watch(WatchRequest)
+}
+
+/// What a connection wants to watch; the event log has admitted it.
+public struct WatchRequest: Equatable, Sendable {
+  public var streams: LogStreams
+  /// It wants no OK.
+  public var isQuiet: Bool
 }
 
 /// What a connection speaks.
@@ -44,10 +51,28 @@ struct Upload: ~Copyable {
   var words: ByteBuffer?
 }
 
-/// A long answer on its way out.
-struct Report {
+/// A long answer on its way out. All reports of a worker together are bounded, so clients that ask and do not read
+/// cannot make it hold more and more.
+struct Report: ~Copyable {
   let bytes: [UInt8]
   var sent = 0
+  /// How many bytes of reports the worker holds.
+  private let held: AtomicCells
+
+  /// nil when the worker holds too much already.
+  init?(_ bytes: [UInt8], held: AtomicCells) {
+    guard held.add(0, UInt64(bytes.count)) <= Report.mostHeldByteCount else {
+      held.add(0, 0 &- UInt64(bytes.count))
+      return nil
+    }
+    self.bytes = bytes
+    self.held = held
+  }
+
+  deinit { held.add(0, 0 &- UInt64(bytes.count)) }
+
+  /// One report of the largest kind always fits: 65,536 prefixes of 250 bytes and their numbers.
+  private static let mostHeldByteCount: UInt64 = 32 << 20
 }
 
 public struct Session: ~Copyable {
@@ -61,7 +86,7 @@ public struct Session: ~Copyable {
     case discardingLine
     case reporting(Report)
     case dumping(KeyDump)
-    case watching(LogStreams)
+    case watching(WatchRequest)
     case closing
   }
 
@@ -209,10 +234,10 @@ public struct Session: ~Copyable {
       return .flushReply
     case .dumping(let dump):
       return resumeDump(&engine, dump)
-    case .watching(let streams):
-      begin(.watching(streams))
+    case .watching(let request):
+      begin(.watching(request))
       position = end
-      return .watch(streams)
+      return .watch(request)
     case .closing:
       begin(.closing)
       position = end
@@ -236,6 +261,13 @@ public struct Session: ~Copyable {
     case .binary(let header):
       BinaryComposer.compose(response, header, isQuiet: isQuiet, &engine.reply)
     }
+  }
+
+  /// Sends a report as the reply makes room for it. False when too many are on their way already.
+  mutating func report(_ bytes: [UInt8], _ engine: borrowing Engine) -> Bool {
+    guard let report = Report(bytes, held: engine.heldReportByteCount) else { return false }
+    begin(.reporting(report))
+    return true
   }
 
   /// Executes a request that is complete in itself, and answers it.

@@ -33,6 +33,8 @@ public struct EventLog: Sendable {
   static let longestLineByteCount = 1536
   public static let maximumWatcherCount = 20
   private let cells = AtomicCells(count: Cell.allCases.count)
+  /// How many watch each stream. Changed under `lock`.
+  private let watcherCounts = AtomicCells(count: LogStream.allCases.count)
   private let lock = LockWords(count: 1)
   private let pending: Pinned<Pending>
   /// Microseconds of the wall clock since 1970.
@@ -47,6 +49,7 @@ public struct EventLog: Sendable {
 
   public func destroy() {
     cells.destroy()
+    watcherCounts.destroy()
     lock.destroy()
     pending.destroy()
   }
@@ -107,18 +110,36 @@ public struct EventLog: Sendable {
     pending.value.spare.removeAll()
   }
 
-  /// What is to be collected from now on.
-  public func setStreams(_ streams: LogStreams) { cells.store(Cell.streams.rawValue, streams.rawValue) }
-
   // Watchers, and figures for `stats`.
 
-  /// Counts one more watcher. False when there are enough.
-  public func admitWatcher() -> Bool {
-    if Int(cells.add(Cell.watchers.rawValue, 1)) <= EventLog.maximumWatcherCount { return true }
-    removeWatcher()
-    return false
+  /// Counts one more watcher, for whom the streams are collected from this moment on. False when there are enough.
+  /// Whoever was admitted is removed once, when it goes.
+  public func admitWatcher(_ streams: LogStreams) -> Bool {
+    lock.lock(0)
+    defer { lock.unlock(0) }
+    guard watcherCount < EventLog.maximumWatcherCount else { return false }
+    cells.add(Cell.watchers.rawValue, 1)
+    count(streams, by: 1)
+    return true
   }
-  public func removeWatcher() { cells.add(Cell.watchers.rawValue, UInt64.max) }
+
+  public func removeWatcher(_ streams: LogStreams) {
+    lock.lock(0)
+    defer { lock.unlock(0) }
+    cells.add(Cell.watchers.rawValue, UInt64.max)
+    count(streams, by: UInt64.max)
+  }
+
+  private func count(_ streams: LogStreams, by difference: UInt64) {
+    var watched: LogStreams = []
+    for stream in LogStream.allCases {
+      let index = Int(stream.rawValue)
+      if streams.contains(LogStreams(stream)) { watcherCounts.add(index, difference) }
+      if watcherCounts.load(index) > 0 { watched.insert(LogStreams(stream)) }
+    }
+    cells.store(Cell.streams.rawValue, watched.rawValue)
+  }
+
   public func noteSent(lines: Int) { cells.add(Cell.sent.rawValue, UInt64(lines)) }
   public func noteSkipped(lines: UInt64) { cells.add(Cell.skipped.rawValue, lines) }
 

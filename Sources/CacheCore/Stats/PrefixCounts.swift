@@ -38,11 +38,12 @@ public final class PrefixCounts: Sendable {
   /// The lines of `stats detail dump`, the END included.
   func dump() -> [UInt8] {
     var lines: [UInt8] = []
-    counts.withLock { counts in
-      for (prefix, count) in counts.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-        lines += Array("PREFIX ".utf8) + prefix
-        lines += Array(" get \(count.gets) hit \(count.hits) set \(count.sets) del \(count.deletes)\r\n".utf8)
-      }
+    // Only the copy is made under the lock: the workers wait for it.
+    let counts = counts.withLock { $0 }
+    for (prefix, count) in counts.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      lines += Array("PREFIX ".utf8)
+      lines += prefix
+      lines += Array(" get \(count.gets) hit \(count.hits) set \(count.sets) del \(count.deletes)\r\n".utf8)
     }
     return lines + Array("END\r\n".utf8)
   }

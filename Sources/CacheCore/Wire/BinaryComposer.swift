@@ -99,7 +99,7 @@ enum BinaryComposer {
     }
   }
 
-  private static func composeNoMemory(_ text: StaticString, _ request: BinaryHeader, _ reply: inout ReplyBuffer) {
+  static func composeNoMemory(_ text: StaticString, _ request: BinaryHeader, _ reply: inout ReplyBuffer) {
     reply.compose(longestPacketByteCount) { cursor in
       composeHeader(request, status: .outOfMemory, bodyByteCount: text.utf8CodeUnitCount, &cursor)
       cursor.append(text)
