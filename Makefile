@@ -1,6 +1,6 @@
 # Everything one can do here. `make` alone lists it. CI calls only these targets; each installs what it needs.
-# Variables: ARGS (server arguments), PREFIX and DESTDIR (install), SEED and STEPS (sim), ROUNDS and CASES (bench),
-# SERVER and CLIENTS (clients).
+# Variables: ARGS (server arguments), PREFIX and DESTDIR (install), SEED and STEPS (sim), TARGET and SECONDS (fuzz),
+# ROUNDS and CASES (bench), SERVER and CLIENTS (clients).
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -10,6 +10,7 @@ DESTDIR ?=
 ARGS ?=
 ROUNDS ?= 5
 CASES ?=
+TARGET ?= session
 RELEASE := $(SWIFT) build -c release --static-swift-stdlib
 BINARY := .build/release/swiftcached
 BENCH := .build/release/swiftcached-bench
@@ -27,8 +28,8 @@ CLIENTS_PIP := aiomcache==0.8.2 emcache==1.3.3 marisa-trie==1.2.1 meta-memcache=
 CLIENTS_PIP_APART := memcache==0.14.0 anyio==3.7.1 hashring==1.5.1 idna==3.20 sniffio==1.3.1
 BENCH_PACKAGES := memcached valgrind
 
-.PHONY: help build run test test-release check format asan tsan sim bench bench-quick bench-instructions \
-	install clean clients clients-quick build-packages test-packages bench-packages clients-packages
+.PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program bench bench-quick \
+	bench-instructions install clean clients clients-quick build-packages test-packages bench-packages clients-packages
 
 help: ## This list.
 	@echo "make run      then, in another terminal:  telnet 127.0.0.1 11211"
@@ -116,6 +117,32 @@ tsan: test-packages ## The tests with the thread sanitizer, and against a server
 sim: test-packages ## Random commands against the model for longer: make sim SEED=7 STEPS=1000000.
 	SIM_SEED=$(SEED) SIM_STEPS=$(STEPS) $(SWIFT) test -c release -Xswiftc -enable-testing \
 	  --scratch-path .build/release-tests --filter ModelTests
+
+# The fuzz program and its working directory: inputs found so far, and in crashes/ what made it stop.
+FUZZ := .build/fuzzer/release/Fuzz
+FUZZ_INPUTS := .build/fuzz/$(TARGET)
+FUZZ_KEPT := Tests/Fuzz/Corpus/$(TARGET).txt
+# `fuzzer` alone lets SwiftPM leave the main to libFuzzer; the later flag adds the address sanitizer to it.
+FUZZ_BUILD := SWIFTCACHED_FUZZ=1 $(SWIFT) build -c release --scratch-path .build/fuzzer --product Fuzz \
+	--sanitize=fuzzer -Xswiftc -sanitize=fuzzer,address -Xswiftc -enable-testing
+# Swift's own crash report would wait for the fuzzer, and the fuzzer for it.
+FUZZ_RUN := FUZZ_TARGET=$(TARGET) SWIFT_BACKTRACE=enable=no $(FUZZ)
+
+fuzz-program: build-packages
+	$(FUZZ_BUILD)
+	mkdir -p $(FUZZ_INPUTS) .build/fuzz/crashes
+	FUZZ_UNPACK=$(FUZZ_KEPT) FUZZ_DIRECTORY=$(FUZZ_INPUTS) $(FUZZ_RUN)
+
+fuzz: SECONDS ?= 60
+fuzz: fuzz-program ## libFuzzer and the address sanitizer on one target: make fuzz TARGET=text SECONDS=600.
+	$(FUZZ_RUN) -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 -print_final_stats=1 \
+	  -dict=Tests/Fuzz/Dictionaries/$(TARGET).dict -artifact_prefix=.build/fuzz/crashes/$(TARGET)- $(FUZZ_INPUTS)
+
+fuzz-minimise: fuzz-program ## Keep what make fuzz found: make fuzz-minimise TARGET=text rewrites its corpus file.
+	rm -rf $(FUZZ_INPUTS).least && mkdir -p $(FUZZ_INPUTS).least
+	$(FUZZ_RUN) -set_cover_merge=1 -use_counters=0 -max_len=1024 $(FUZZ_INPUTS).least $(FUZZ_INPUTS)
+	FUZZ_PACK=$(FUZZ_KEPT) FUZZ_DIRECTORY=$(FUZZ_INPUTS).least $(FUZZ_RUN)
+	rm -rf $(FUZZ_INPUTS) && mv $(FUZZ_INPUTS).least $(FUZZ_INPUTS)
 
 bench: build bench-packages ## Ours and Debian's memcached in turn on the same load: CPU, throughput, latency, instructions.
 	$(RELEASE) --product swiftcached-bench

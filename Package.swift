@@ -12,6 +12,17 @@ let strict: [SwiftSetting] = [
 // Tests call C clients and Foundation, so they keep the warnings rule but not the strict memory safety one.
 let testing: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
 
+// Tests/Fuzz is a test that replays the kept inputs. `make fuzz` sets SWIFTCACHED_FUZZ: then the same functions are a
+// program for libFuzzer, whose library brings the main. No other build needs that library.
+let fuzz: Target =
+  Context.environment["SWIFTCACHED_FUZZ"] == nil
+  ? .testTarget(
+    name: "FuzzCorpusTests", dependencies: ["CacheCore"], path: "Tests/Fuzz",
+    exclude: ["Corpus", "Dictionaries", "LibFuzzer.swift"], swiftSettings: testing)
+  : .executableTarget(
+    name: "Fuzz", dependencies: ["CacheCore"], path: "Tests/Fuzz",
+    exclude: ["Corpus", "Dictionaries", "FuzzCorpusTests.swift", "Mutator.swift"], swiftSettings: testing)
+
 let package = Package(
   name: "swiftcached",
   products: [
@@ -45,5 +56,6 @@ let package = Package(
       name: "ConformanceTests", dependencies: ["InProcess", "Options", "Server", "TestSupport", "swiftcached"],
       swiftSettings: testing),
     .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: testing),
+    fuzz,
   ]
 )

@@ -14,6 +14,8 @@ struct LoadCase: Sendable {
   let name: String
   let summary: String
   let operation: LoadOperation
+  /// The protocol of the gets.
+  let form: WireForm
   /// Keys in one get; above 1 the figures are for one key.
   let keysPerGet: Int
   /// Requests sent in one write, before the first reply is read.
@@ -33,13 +35,14 @@ struct LoadCase: Sendable {
   var unit: String { keysPerGet > 1 ? "key" : "request" }
 
   init(
-    _ name: String, _ summary: String, _ operation: LoadOperation, keysPerGet: Int = 1, depth: Int = 1,
-    keyCount: Int = 100_000, valueByteCount: Int = 100, batchesPerRound: Int, isQuick: Bool = true,
+    _ name: String, _ summary: String, _ operation: LoadOperation, form: WireForm = .text, keysPerGet: Int = 1,
+    depth: Int = 1, keyCount: Int = 100_000, valueByteCount: Int = 100, batchesPerRound: Int, isQuick: Bool = true,
     isInstructionCounted: Bool = true
   ) {
     self.name = name
     self.summary = summary
     self.operation = operation
+    self.form = form
     self.keysPerGet = keysPerGet
     self.depth = depth
     self.keyCount = keyCount
@@ -53,6 +56,9 @@ struct LoadCase: Sendable {
     LoadCase("get1", "get of one key", .get, batchesPerRound: 150_000),
     LoadCase("mget100", "get of 100 keys", .get, keysPerGet: 100, batchesPerRound: 12_000),
     LoadCase("pget50", "50 gets in one write", .get, depth: 50, batchesPerRound: 4_000),
+    LoadCase("pmg50", "50 meta gets in one write", .get, form: .meta, depth: 50, batchesPerRound: 4_000),
+    LoadCase(
+      "getkq50", "50 quiet binary gets in one write", .get, form: .binary, depth: 50, batchesPerRound: 10_000),
     LoadCase("set100", "set of 100 bytes", .set, batchesPerRound: 150_000),
     LoadCase("pset50", "50 sets of 100 bytes in one write", .set, depth: 50, batchesPerRound: 10_000),
     LoadCase(

@@ -18,7 +18,7 @@ struct RequestPool: Sendable {
 
   /// The random requests of a case, at most `batches` of them and about 16 MiB.
   init(_ row: LoadCase, keyCount: Int, batches: Int) {
-    text = WireText(valueByteCount: row.valueByteCount)
+    text = WireText(row.form, valueByteCount: row.valueByteCount)
     keysPerGet = row.keysPerGet
     depth = row.depth
     var random = RandomNumbers(seed: 0x5eed)
@@ -30,7 +30,7 @@ struct RequestPool: Sendable {
 
   /// Sets of the keys from `firstKey` on, as many as fit in about 16 MiB; used to fill a server.
   init(filling row: LoadCase, firstKey: Int, keyCount: Int) {
-    text = WireText(valueByteCount: row.valueByteCount)
+    text = WireText(.text, valueByteCount: row.valueByteCount)
     keysPerGet = 1
     depth = max(1, min(50, 65_536 / row.valueByteCount))
     var key = firstKey
@@ -52,16 +52,27 @@ struct RequestPool: Sendable {
   func replyByteCount(_ batch: Int) -> Int {
     let batchKeys = keyRange(batch).count
     if isSet[batch % count] { return batchKeys * WireText.stored.count }
-    return batchKeys * text.hitByteCount + batchKeys / keysPerGet * WireText.end.count
+    return batchKeys * text.hitByteCount + batchKeys / keysPerGet * text.getEnd.count + text.batchEnd.count
   }
 
-  /// What each reply of the batch starts with.
-  func replyHead(_ batch: Int) -> [UInt8] { isSet[batch % count] ? WireText.stored : WireText.valueWord }
+  /// What the batch's replies start with.
+  func replyHead(_ batch: Int) -> [UInt8] { isSet[batch % count] ? WireText.stored : text.hitHead }
 
-  /// What each reply of the batch ends with.
-  func replyTail(_ batch: Int) -> [UInt8] { isSet[batch % count] ? WireText.stored : WireText.end }
+  /// What the batch's replies end with.
+  func replyTail(_ batch: Int) -> [UInt8] { isSet[batch % count] ? WireText.stored : text.batchTail }
 
-  /// The exact bytes of the reply to the whole batch.
+  /// Whether `bytes` are the reply to the whole batch, whatever CAS uniques it has.
+  func isReply(_ bytes: [UInt8], to batch: Int) -> Bool {
+    var bytes = bytes
+    if !isSet[batch % count] {
+      for hit in 0..<keyRange(batch).count {
+        for offset in text.unforeseenHitBytes { bytes[hit * text.hitByteCount + offset] = 0 }
+      }
+    }
+    return bytes == reply(batch)
+  }
+
+  /// The exact bytes of the reply to the whole batch; CAS uniques are zero.
   func reply(_ batch: Int) -> [UInt8] {
     var reply: [UInt8] = []
     reply.reserveCapacity(replyByteCount(batch))
@@ -70,9 +81,10 @@ struct RequestPool: Sendable {
         reply += WireText.stored
       } else {
         text.appendHit(key, to: &reply)
-        if position % keysPerGet == keysPerGet - 1 { reply += WireText.end }
+        if position % keysPerGet == keysPerGet - 1 { reply += text.getEnd }
       }
     }
+    if !isSet[batch % count] { reply += text.batchEnd }
     return reply
   }
 
@@ -88,6 +100,7 @@ struct RequestPool: Sendable {
       for start in stride(from: 0, to: batchKeys.count, by: keysPerGet) {
         text.appendGet(batchKeys[start..<start + keysPerGet], to: &bytes)
       }
+      bytes += text.batchEndRequest
     }
     keys += batchKeys
     isSet.append(batchIsSet)

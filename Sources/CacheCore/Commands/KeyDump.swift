@@ -68,7 +68,7 @@ extension KeyDump {
     _ item: Item, _ slabClass: Int, _ kind: Kind, _ clock: ClockBase, _ reply: inout ReplyBuffer
   ) {
     // What only the binary protocol can name is no command.
-    if kind == .mgdump, item.keyByteCount > longestEncodableKeyByteCount, !isPlain(item.key) { return }
+    if kind == .mgdump, item.keyByteCount > longestEncodableKeyByteCount, !TextParser.canName(item.key) { return }
     reply.compose(KeyDump.longestLineByteCount) { line in
       switch kind {
       case .metadump:
@@ -93,7 +93,7 @@ extension KeyDump {
         line.append(" \n")
       case .mgdump:
         line.append("mg ")
-        if item.flags.contains(.keyIsEncoded) || !isPlain(item.key) {
+        if item.flags.contains(.keyIsEncoded) || !TextParser.canName(item.key) {
           Base64.encode(item.key, &line)
           line.append(" b\r\n")
         } else {
@@ -102,12 +102,6 @@ extension KeyDump {
         }
       }
     }
-  }
-
-  /// Whether the key can stand in a text command as it is.
-  private static func isPlain(_ key: RawSpan) -> Bool {
-    for offset in 0..<key.byteCount where [0x00, 0x0a, 0x0d, 0x20].contains(key.byte(at: offset)) { return false }
-    return true
   }
 
   /// Keys longer than this have no base64 that a command could carry.

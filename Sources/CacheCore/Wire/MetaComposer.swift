@@ -169,11 +169,11 @@ enum MetaComposer {
     if fetched.hasWon { cursor.append(word: 0x5720, size: 2) }
   }
 
-  /// The item's own key, in base64 when it came so.
+  /// The item's own key, in base64 when it came so or would break the line.
   private static func composeKey(of item: Item, _ cursor: inout ReplyCursor) {
     cursor.append(UInt8(0x20))
     cursor.append(UInt8(ascii: "k"))
-    guard item.flags.contains(.keyIsEncoded) else { return cursor.append(item.key) }
+    guard item.flags.contains(.keyIsEncoded) || !TextParser.canName(item.key) else { return cursor.append(item.key) }
     Base64.encode(item.key, &cursor)
     cursor.append(word: 0x6220, size: 2)
   }
@@ -182,7 +182,11 @@ enum MetaComposer {
   static func composeDescription(_ item: Item, slabClass: Int, now: UInt32, _ reply: inout ReplyBuffer) {
     reply.compose(longestLineByteCount) { cursor in
       cursor.append("ME ")
-      if item.flags.contains(.keyIsEncoded) { Base64.encode(item.key, &cursor) } else { cursor.append(item.key) }
+      if item.flags.contains(.keyIsEncoded) || !TextParser.canName(item.key) {
+        Base64.encode(item.key, &cursor)
+      } else {
+        cursor.append(item.key)
+      }
       cursor.append(" exp=")
       if item.exptime == 0 {
         cursor.append("-1")

@@ -64,6 +64,12 @@ enum TextParser {
   @inline(__always)
   private static func isKey(_ key: ByteRange) -> Bool { key.count > 0 && key.count <= longestKeyByteCount }
 
+  /// Whether the key can stand in a line as it is; others come by the binary protocol or as base64.
+  static func canName(_ key: RawSpan) -> Bool {
+    for offset in 0..<key.byteCount where [0x00, 0x0a, 0x0d, 0x20].contains(key.byte(at: offset)) { return false }
+    return true
+  }
+
   /// Whether the last word of `line`, which begins after the verb, is `noreply`: wherever it stands, also in the place
   /// of another argument.
   @inline(__always)
