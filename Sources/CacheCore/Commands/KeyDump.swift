@@ -48,17 +48,13 @@ extension Engine {
   /// Shows the items of the next bucket.
   fileprivate mutating func dumpBucket(_ dump: inout KeyDump) -> WalkStep {
     let (classes, kind, clock, now) = (dump.classes, dump.kind, store.value.clockBase, now)
-    // An empty reply has the most room there will ever be: then as many are taken as fit. There is room for the last
-    // line in any case.
-    let lineRoom = reply.isEmpty ? Int.max : reply.room / KeyDump.longestLineByteCount - 1
-    func canTake(_ count: Int) -> Bool { count <= lineRoom }
-    return store.value.walk(&dump.walk, canTake: canTake) { item in
-      guard reply.hasRoom(2 * KeyDump.longestLineByteCount) else { return false }
+    // There is room for the last line in any case.
+    let room = reply.room / KeyDump.longestLineByteCount - 1
+    return store.value.walk(&dump.walk, room: room, isMost: reply.isEmpty) { item in
       let slabClass = store.value.slabs.slabClass(of: item.ref)
       if classes & (1 << UInt64(slabClass)) != 0, store.value.isLive(item, now: now) {
         KeyDump.compose(item, slabClass, kind, clock, &reply)
       }
-      return true
     }
   }
 }

@@ -8,8 +8,8 @@ struct HashWalk {
   fileprivate(set) var row = 0
   /// 0: not yet known for this stripe.
   fileprivate(set) var rowCount = 0
-  /// Items of the row that were shown already.
-  fileprivate(set) var shown = 0
+  /// Of a row that did not fit at once, the items up to this hash were shown.
+  fileprivate(set) var shownHash: UInt64?
 }
 
 /// What became of a step of a walk.
@@ -21,32 +21,34 @@ enum WalkStep {
 }
 
 extension Store {
-  /// Calls `body` with each item of the next row, under its lock. A row that `canTake` says has too many items is left
-  /// for later; of one that can never be taken as a whole (thousands in a bucket: a table that may not grow), `body`
-  /// takes what it can and says false, and the next step goes on behind that.
-  func walk(_ walk: inout HashWalk, canTake: (Int) -> Bool, _ body: (Item) -> Bool) -> WalkStep {
+  /// Calls `body` with each item of the next row, under its lock, if there are at most `room`. A row with more is left
+  /// for a time with more room; with the most there ever is (`isMost`), it is shown in parts, in the order of hashes, so
+  /// that what comes and goes between the parts makes no other item appear twice or never.
+  func walk(_ walk: inout HashWalk, room: Int, isMost: Bool, _ body: (Item) -> Void) -> WalkStep {
     guard walk.stripe < locks.count else { return .done }
     let held = locks.lock(stripe: walk.stripe)
     if walk.rowCount == 0 { walk.rowCount = table.rowCount(held) }
-    var count = 0
-    table.forEachItem(row: walk.row, of: walk.rowCount, held) { _ in count += 1 }
-    guard canTake(count - walk.shown) else { return .wait }
-    var index = 0
-    var isComplete = true
+    var items: [(hash: UInt64, ref: ItemRef)] = []
     table.forEachItem(row: walk.row, of: walk.rowCount, held) { item in
-      defer { index += 1 }
-      guard isComplete, index >= walk.shown else { return }
-      isComplete = body(item)
-      if isComplete { walk.shown += 1 }
+      let hash = hash(item.key)
+      if let shown = walk.shownHash, hash <= shown { return }
+      items.append((hash, item.ref))
     }
-    guard isComplete else { return .wait }
-    walk.shown = 0
-    walk.row += 1
-    if walk.row == walk.rowCount {
-      walk.stripe += 1
-      walk.row = 0
-      walk.rowCount = 0
+    if items.count > room {
+      guard isMost, room > 0 else { return .wait }
+      items.sort { $0.hash < $1.hash }
+      items.removeLast(items.count - room)
+      walk.shownHash = items.last?.hash
+    } else {
+      walk.shownHash = nil
+      walk.row += 1
+      if walk.row == walk.rowCount {
+        walk.stripe += 1
+        walk.row = 0
+        walk.rowCount = 0
+      }
     }
-    return .more
+    for (_, ref) in items { body(arena.item(ref)) }
+    return items.count == room ? .wait : .more
   }
 }
