@@ -71,6 +71,7 @@ run: build ## Serve on 127.0.0.1:11211 in the foreground; make run ARGS="-m 256 
 
 test: test-packages ## All tests: units, model, transcripts, real clients, the real server. Then the allocation counts.
 	$(SWIFT) test
+	$(MAKE) --no-print-directory clients-quick
 	$(MAKE) --no-print-directory test-release
 
 test-release: test-packages ## The tests that need an optimised build: allocations on the request path.

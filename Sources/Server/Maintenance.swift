@@ -50,9 +50,15 @@ final class Maintenance: Sendable {
       while steps < Maintenance.stepsPerRound, store.value.growStep(buckets: Maintenance.bucketsPerStep) { steps += 1 }
       if walk == nil, tunables.crawlerEnabled ?? crawlsFromStart {
         walk = nextWalk(isDue: clock.now >= nextWalkSecond)
-        if walk != nil { nextWalkSecond = clock.now + Maintenance.restBetweenCrawlsSeconds }
+        if walk != nil {
+          nextWalkSecond = clock.now + Maintenance.restBetweenCrawlsSeconds
+          store.value.noteCrawling(true)
+        }
       }
-      if walk != nil { crawl(&walk) }
+      if walk != nil {
+        crawl(&walk)
+        if walk == nil { store.value.noteCrawling(false) }
+      }
       guard steps == 0 else { continue }
       SystemCalls.sleep(
         milliseconds: walk != nil ? Maintenance.crawlingSleepMilliseconds : Maintenance.idleSleepMilliseconds)

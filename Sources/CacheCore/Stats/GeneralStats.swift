@@ -136,8 +136,8 @@ struct GeneralStat {
       GeneralStat("slab_reassign_last_busy_status", .text("none")),
       GeneralStat("slab_reassign_running", .zero("no page mover yet")),
       GeneralStat("slabs_moved", .zero("no page mover yet")),
-      GeneralStat("lru_crawler_running", .zero("the crawler is a step of the maintenance thread")),
-      GeneralStat("lru_crawler_starts", .zero("the crawler is a step of the maintenance thread")),
+      GeneralStat("lru_crawler_running", .store { $0.isCrawling.load(ordering: .relaxed) ? 1 : 0 }),
+      GeneralStat("lru_crawler_starts", .store { Int($0.crawlCount.load(ordering: .relaxed)) }),
       GeneralStat("lru_maintainer_juggles", .zero("no segments to juggle yet")),
     ]
   }

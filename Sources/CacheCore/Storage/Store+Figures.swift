@@ -65,6 +65,7 @@ extension Store {
   }
 
   func resetStatistics() {
+    crawlCount.store(0, ordering: .relaxed)
     for slabClass in 1..<slabs.classes.count {
       let held = slabs.lock(slabClass)
       slabs.withClass(held) { $0.statistics = ClassStatistics() }

@@ -99,6 +99,12 @@ extension Store {
   /// `lru_crawler crawl`: the next walk begins at once, and goes through these classes.
   func demandCrawl(_ classes: UInt64) { crawlDemand.bitwiseOr(classes, ordering: .relaxed) }
 
+  /// For `stats`: a walk begins, or is over.
+  public func noteCrawling(_ isRunning: Bool) {
+    if isRunning { crawlCount.wrappingAdd(1, ordering: .relaxed) }
+    isCrawling.store(isRunning, ordering: .relaxed)
+  }
+
   /// Looks at up to `items` items of a class from the tail on and frees the dead among them. The next call goes on
   /// where this one stopped.
   public func crawlStep(slabClass: Int, items: Int, now: UInt32) -> CrawlStep {

@@ -61,6 +61,9 @@ public struct Store: ~Copyable, Sendable {
   /// Something may have died, or will: an item with an expiration time was stored, or a flush happened, since the last
   /// walk through the classes began.
   let mayHoldDead = Atomic<Bool>(false)
+  /// Walks of the crawler that were begun, and whether one is under way.
+  let crawlCount = Atomic<UInt64>(0)
+  let isCrawling = Atomic<Bool>(false)
   /// Classes whose walk a client has asked for: a bit each.
   let crawlDemand = Atomic<UInt64>(0)
   /// The second of the last flush command.
