@@ -161,7 +161,8 @@ public struct Session: ~Copyable {
   private mutating func run(
     _ engine: inout Engine, _ input: RawSpan, _ position: inout Int, _ end: Int
   ) -> NextStep {
-    var requests = 0
+    // What was begun before counts as the first.
+    var requests = isIdle ? 0 : 1
     while true {
       if !isIdle {
         guard let step = resume(&engine, input, &position, end) else { continue }

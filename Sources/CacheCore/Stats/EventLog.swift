@@ -20,12 +20,6 @@ public struct LogStreams: OptionSet, Sendable {
 }
 
 public struct EventLog: Sendable {
-  /// The lines nobody has taken yet, each behind a byte that names its stream. Guarded by `lock`.
-  private struct Pending: ~Copyable {
-    var lines: ByteBuffer
-    var spare: ByteBuffer
-  }
-
   private enum Cell: Int, CaseIterable {
     case streams, isFull, dropped, written, lastID, watchers, skipped, sent
   }
@@ -36,14 +30,18 @@ public struct EventLog: Sendable {
   /// How many watch each stream. Changed under `lock`.
   private let watcherCounts = AtomicCells(count: LogStream.allCases.count)
   private let lock = LockWords(count: 1)
-  private let pending: Pinned<Pending>
+  /// The lines nobody has taken yet, each behind a byte that names its stream. Guarded by `lock`.
+  private let pending: Pinned<ByteBuffer>
+  /// The watchers' thread reads the lines here, without a lock; it is exchanged with `pending` under the lock.
+  private let taken: Pinned<ByteBuffer>
   /// Microseconds of the wall clock since 1970.
   private let wallClock: @Sendable @convention(c) () -> UInt64
 
   /// A log that keeps up to `byteCount` bytes of lines.
   public init(byteCount: Int, wallClock: @escaping @Sendable @convention(c) () -> UInt64) {
     let size = max(byteCount, 2 * EventLog.longestLineByteCount)
-    pending = Pinned(Pending(lines: ByteBuffer(capacity: size), spare: ByteBuffer(capacity: size)))
+    pending = Pinned(ByteBuffer(capacity: size))
+    taken = Pinned(ByteBuffer(capacity: size))
     self.wallClock = wallClock
   }
 
@@ -52,6 +50,7 @@ public struct EventLog: Sendable {
     watcherCounts.destroy()
     lock.destroy()
     pending.destroy()
+    taken.destroy()
   }
 
   // Writing.
@@ -67,12 +66,12 @@ public struct EventLog: Sendable {
     guard cells.load(Cell.isFull.rawValue) == 0 else { return drop() }
     let microseconds = wallClock()
     lock.lock(0)
-    guard pending.value.lines.room >= EventLog.longestLineByteCount else {
+    guard pending.value.room >= EventLog.longestLineByteCount else {
       cells.store(Cell.isFull.rawValue, 1)
       lock.unlock(0)
       return drop()
     }
-    pending.value.lines.compose(EventLog.longestLineByteCount) { cursor in
+    pending.value.compose(EventLog.longestLineByteCount) { cursor in
       cursor.append(stream.rawValue)
       cursor.append("ts=")
       cursor.append(decimal: microseconds / 1_000_000)
@@ -95,19 +94,19 @@ public struct EventLog: Sendable {
   /// Takes all lines, and calls `body` with each: its stream and its bytes, the newline included.
   public func drain(_ body: (LogStream, RawSpan) -> Void) {
     lock.lock(0)
-    swap(&pending.value.lines, &pending.value.spare)
+    swap(&pending.value, &taken.value)
     cells.store(Cell.isFull.rawValue, 0)
     lock.unlock(0)
-    let bytes = pending.value.spare.span
-    var start = pending.value.spare.start
-    let end = pending.value.spare.end
+    let bytes = taken.value.span
+    var start = taken.value.start
+    let end = taken.value.end
     while start < end, let newline = bytes.firstIndex(of: 0x0a, from: start, to: end) {
       if let stream = LogStream(rawValue: bytes.byte(at: start)) {
         body(stream, bytes.slice(ByteRange(start: start + 1, end: newline + 1)))
       }
       start = newline + 1
     }
-    pending.value.spare.removeAll()
+    taken.value.removeAll()
   }
 
   // Watchers, and figures for `stats`.
@@ -128,6 +127,10 @@ public struct EventLog: Sendable {
     defer { lock.unlock(0) }
     cells.add(Cell.watchers.rawValue, UInt64.max)
     count(streams, by: UInt64.max)
+    guard watcherCount == 0 else { return }
+    // The next watcher is not told what was before it.
+    pending.value.removeAll()
+    cells.store(Cell.isFull.rawValue, 0)
   }
 
   private func count(_ streams: LogStreams, by difference: UInt64) {

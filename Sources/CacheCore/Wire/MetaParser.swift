@@ -17,6 +17,8 @@ enum MetaParser {
     var seen: UInt64 = 0
     var exptime: Int64 = 0
     var vivifyExptime: Int64 = 0
+    /// What an item gets that mg or ma makes: the later of T and N.
+    var createdExptime: Int64 = 0
     var recacheExptime: Int64 = 0
     var recachesAfterTouch = false
     var compareCAS: UInt64 = 0
@@ -122,12 +124,9 @@ enum MetaParser {
     case .none: return nil
     case .exptime:
       guard let exptime = input.signed32(word) else { return flag.refusal }
-      // An item that is made gets the later of T and N.
-      if flag == .exptime {
-        flags.exptime = Int64(exptime)
-        flags.vivifyExptime = flags.exptime
-      }
+      if flag == .exptime { flags.exptime = Int64(exptime) }
       if flag == .vivify { flags.vivifyExptime = Int64(exptime) }
+      if flag != .recache { flags.createdExptime = Int64(exptime) }
       if flag == .recache {
         flags.recacheExptime = Int64(exptime)
         flags.recachesAfterTouch = flags.has("T")
@@ -170,7 +169,7 @@ enum MetaParser {
     }
     if flags.has("N") {
       fetch.options.insert(.vivifies)
-      fetch.vivifyExptime = flags.vivifyExptime
+      fetch.vivifyExptime = flags.createdExptime
       fetch.newCAS = flags.newCAS
     }
     if flags.has("R") {
@@ -292,7 +291,7 @@ enum MetaParser {
     arithmetic.isQuiet = flags.has("q")
     arithmetic.delta = flags.delta
     if flags.has("T") { arithmetic.exptime = flags.exptime }
-    if flags.has("N") { arithmetic.vivifyExptime = flags.vivifyExptime }
+    if flags.has("N") { arithmetic.vivifyExptime = flags.createdExptime }
     arithmetic.initial = flags.initial
     arithmetic.expectedCAS = flags.compareCAS
     arithmetic.newCAS = flags.newCAS
