@@ -28,8 +28,9 @@ CLIENTS_PIP := aiomcache==0.8.2 emcache==1.3.3 marisa-trie==1.2.1 meta-memcache=
 CLIENTS_PIP_APART := memcache==0.14.0 anyio==3.7.1 hashring==1.5.1 idna==3.20 sniffio==1.3.1
 BENCH_PACKAGES := memcached valgrind
 
-.PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program bench bench-quick \
-	bench-instructions install clean clients clients-quick build-packages test-packages bench-packages clients-packages
+.PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program watcher-soak bench \
+	bench-quick bench-instructions install clean clients clients-quick build-packages test-packages bench-packages \
+	clients-packages
 
 help: ## This list.
 	@echo "make run      then, in another terminal:  telnet 127.0.0.1 11211"
@@ -144,6 +145,9 @@ fuzz-minimise: fuzz-program ## Keep what make fuzz found: make fuzz-minimise TAR
 	$(FUZZ_RUN) -set_cover_merge=1 -use_counters=0 -max_len=1024 $(FUZZ_INPUTS).least $(FUZZ_INPUTS)
 	FUZZ_PACK=$(FUZZ_KEPT) FUZZ_DIRECTORY=$(FUZZ_INPUTS).least $(FUZZ_RUN)
 	rm -rf $(FUZZ_INPUTS) && mv $(FUZZ_INPUTS).least $(FUZZ_INPUTS)
+
+watcher-soak: build ## Two minutes of full load, without and with a watcher that never reads; fails above 5 %.
+	SERVER=$(or $(SERVER),$(BINARY)) /usr/bin/python3 Tests/soak/watcher.py
 
 bench: build bench-packages ## Ours and Debian's memcached in turn on the same load: CPU, throughput, latency, instructions.
 	$(RELEASE) --product swiftcached-bench

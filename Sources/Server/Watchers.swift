@@ -12,6 +12,8 @@ private struct Watcher: ~Copyable {
   let streams: LogStreams
   var name: ConnectionName
   var unsent: ByteBuffer
+  /// The OK it begins with is no line of the log.
+  var isGreeted = false
   /// Lines for it that there was no room for, since the last `skipped=` line.
   var skippedLineCount: UInt64 = 0
   /// What the log had dropped for everybody when this watcher was last told.
@@ -110,7 +112,8 @@ final class Watchers: Sendable {
       connections.note(
         arrival.socket.descriptor, state: ConnectionTable.stateCode("conn_watch"), now: clock.now)
       let isRegistered = watchers.with(token) { watcher in
-        if !arrival.request.isQuiet { watcher.unsent.append(Array("OK\r\n".utf8)) }
+        watcher.isGreeted = arrival.request.isQuiet
+        if !watcher.isGreeted { watcher.unsent.append(Array("OK\r\n".utf8)) }
         watcher.registration = loop.register(watcher.socket.descriptor, .readable, token: token)
         return watcher.registration != nil
       }
@@ -182,6 +185,10 @@ extension Watcher {
         return transfer
       }
       sentLineCount += unsent.lineCount(count)
+      if !isGreeted, sentLineCount > 0 {
+        sentLineCount -= 1
+        isGreeted = true
+      }
       unsent.consume(count)
     }
     let dropped = log.droppedLineCount

@@ -74,6 +74,13 @@ public final class TextClient {
     return Array(buffered.prefix(count))
   }
 
+  /// Whatever has come, at least one byte.
+  public func readSome() throws -> [UInt8] {
+    if buffered.isEmpty { try fill() }
+    defer { buffered = [] }
+    return buffered
+  }
+
   /// The next line without its CRLF.
   public func readLine() throws -> String {
     while true {

@@ -22,8 +22,8 @@ enum WalkStep {
 
 extension Store {
   /// Calls `body` with each item of the next row, under its lock, if there are at most `room`. A row with more is left
-  /// for a time with more room; with the most there ever is (`isMost`), it is shown in parts, in the order of hashes, so
-  /// that what comes and goes between the parts makes no other item appear twice or never.
+  /// for a time with more room; with the most there ever is (`isMost`), it is shown in parts, in the order of hashes,
+  /// so that what comes and goes between the parts makes no other item appear twice or never.
   func walk(_ walk: inout HashWalk, room: Int, isMost: Bool, _ body: (Item) -> Void) -> WalkStep {
     guard walk.stripe < locks.count else { return .done }
     let held = locks.lock(stripe: walk.stripe)
