@@ -121,8 +121,8 @@ public struct CacheServer: ~Copyable {
     }
     let maintenance = maintenance
     try start("mc-maintenance") { maintenance.run() }
-    let watchers = watchers
-    try start("mc-log") { watchers.run() }
+    let (watchers, registry) = (watchers, engine.registry)
+    try start("mc-log") { watchers.run(registry) }
   }
 
   private mutating func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(StartFailure) {

@@ -67,7 +67,8 @@ final class Watchers: Sendable {
     wakeup.ring()
   }
 
-  func run() {
+  /// Runs until told to stop. `registry` knows what the workers dropped.
+  func run(_ registry: CounterRegistry) {
     guard let loop = EventLoop() else { return }
     var watchers = Slots<Watcher>()
     let mailbox = loop.register(wakeup.descriptor, .readable, token: Watchers.mailboxToken)
@@ -77,8 +78,8 @@ final class Watchers: Sendable {
       loop.wait()
       for index in 0..<loop.readyCount {
         switch loop.readyEvent(index).token {
-        case Watchers.mailboxToken: isStopping = receiveMail(loop, &watchers)
-        case Watchers.timerToken: deliver(&watchers)
+        case Watchers.mailboxToken: isStopping = receiveMail(loop, registry, &watchers)
+        case Watchers.timerToken: deliver(registry, &watchers)
         case let token: discardInput(token, &watchers)
         }
       }
@@ -95,7 +96,9 @@ final class Watchers: Sendable {
     _ = consume mailbox
   }
 
-  private func receiveMail(_ loop: borrowing EventLoop, _ watchers: inout Slots<Watcher>) -> Bool {
+  private func receiveMail(
+    _ loop: borrowing EventLoop, _ registry: CounterRegistry, _ watchers: inout Slots<Watcher>
+  ) -> Bool {
     wakeup.clear()
     let (arrivals, isStopping) = contents.withLock { contents in
       let arrivals = contents.arrivals
@@ -108,7 +111,7 @@ final class Watchers: Sendable {
         Watcher(
           socket: arrival.socket, streams: arrival.request.streams, name: arrival.name,
           unsent: ByteBuffer(capacity: bufferByteCount),
-          knownDroppedLineCount: log.droppedLineCount))
+          knownDroppedLineCount: droppedLineCount(registry)))
       connections.note(
         arrival.socket.descriptor, state: ConnectionTable.stateCode("conn_watch"), now: clock.now)
       let isRegistered = watchers.with(token) { watcher in
@@ -117,13 +120,19 @@ final class Watchers: Sendable {
         watcher.registration = loop.register(watcher.socket.descriptor, .readable, token: token)
         return watcher.registration != nil
       }
-      if isRegistered != true || watchers.with(token, { $0.send(log) }) == .closed { close(token, .error, &watchers) }
+      let transfer = watchers.with(token) { $0.send(log, dropped: droppedLineCount(registry)) }
+      if isRegistered != true || transfer == .closed { close(token, .error, &watchers) }
     }
     return isStopping
   }
 
+  /// Lines lost to everybody because the log was full, by workers and others.
+  private func droppedLineCount(_ registry: CounterRegistry) -> UInt64 {
+    registry.value(.logDropped) + store.value.eventLog.droppedLineCount
+  }
+
   /// Every few milliseconds: hands the lines out and sends what the sockets take.
-  private func deliver(_ watchers: inout Slots<Watcher>) {
+  private func deliver(_ registry: CounterRegistry, _ watchers: inout Slots<Watcher>) {
     let tokens = watchers.tokens
     let log = store.value.eventLog
     // When nobody has room the lines stay where they are: the log fills up, and its writers drop theirs at no cost.
@@ -135,8 +144,9 @@ final class Watchers: Sendable {
         for token in tokens { _ = watchers.with(token) { $0.add(line, of: stream) } }
       }
     }
+    let dropped = droppedLineCount(registry)
     for token in tokens {
-      let transfer = watchers.with(token) { $0.send(log) }
+      let transfer = watchers.with(token) { $0.send(log, dropped: dropped) }
       if transfer == .closed { close(token, .normal, &watchers) }
     }
   }
@@ -175,7 +185,7 @@ extension Watcher {
   }
 
   /// Sends what the socket takes, and tells what was missed as soon as there is room for it.
-  mutating func send(_ log: EventLog) -> Transfer {
+  mutating func send(_ log: EventLog, dropped: UInt64) -> Transfer {
     var sentLineCount = 0
     defer { log.noteSent(lines: sentLineCount) }
     while unsent.count > 0 {
@@ -191,7 +201,6 @@ extension Watcher {
       }
       unsent.consume(count)
     }
-    let dropped = log.droppedLineCount
     // `stats reset` starts that counter again.
     let missed = skippedLineCount &+ (dropped >= knownDroppedLineCount ? dropped - knownDroppedLineCount : dropped)
     knownDroppedLineCount = dropped

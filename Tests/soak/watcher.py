@@ -19,7 +19,8 @@ import time
 
 ALLOWED = 0.05
 ALLOWED_KILOBYTES = 4096
-KEYS = 1000
+# A cache of some size, so that five per cent of its memory mean something.
+KEYS = 64 * 300
 PIPELINE = 64
 
 
@@ -38,7 +39,7 @@ def load(port, number, requests, stopping):
     """Sets and gets in one pipeline after the other; counts the requests that were answered."""
     client = connect(port)
     client.settimeout(30)
-    value = b"v" * 100
+    value = b"v" * 500
     batches = []
     for batch in range(16):
         request, size = b"", 0
@@ -51,9 +52,10 @@ def load(port, number, requests, stopping):
                 request += b"get %s\r\n" % key
                 size += len(b"VALUE %s 0 %d\r\n\r\nEND\r\n" % (key, len(value))) + len(value)
         batches.append((request, size))
-    for index in range(KEYS):
-        client.sendall(b"set key:%d:%d 0 0 %d\r\n%s\r\n" % (number, index, len(value), value))
-        receive(client, len(b"STORED\r\n"))
+    for first in range(0, KEYS, PIPELINE):
+        keys = range(first, first + PIPELINE)
+        client.sendall(b"".join(b"set key:%d:%d 0 0 %d\r\n%s\r\n" % (number, key, len(value), value) for key in keys))
+        receive(client, len(b"STORED\r\n") * PIPELINE)
     turn = 0
     while not stopping.is_set():
         request, size = batches[turn % len(batches)]

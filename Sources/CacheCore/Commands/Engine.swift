@@ -84,8 +84,21 @@ extension Engine {
     case .expired: counters.add(.getExpired)
     case .flushed: counters.add(.getFlushed)
     }
-    if store.value.eventLog.isWatched(.fetchers) { logFetch(key, found) }
+    if logs(.fetchers) { logFetch(key, found) }
     return found
+  }
+
+  /// Whether a line of the stream is to be composed: somebody watches it, and the log has room.
+  @inline(__always)
+  mutating func logs(_ stream: LogStream) -> Bool {
+    store.value.eventLog.isWatched(stream) && logHasRoom()
+  }
+
+  @inline(never)
+  private mutating func logHasRoom() -> Bool {
+    if !store.value.eventLog.isFull { return true }
+    counters.add(.logDropped)
+    return false
   }
 
   @inline(never)

@@ -207,13 +207,13 @@ extension Engine {
   @inline(__always)
   mutating func set(_ header: StoreRequest, _ key: RawSpan, _ value: RawSpan) throws(ReservationFailure) -> UInt64 {
     let exptime = store.value.clockBase.exptime(header.exptime, now: now)
-    if store.value.eventLog.isWatched(.fetchers) { logLookup(key) }
+    if logs(.fetchers) { logLookup(key) }
     let (slabClass, cas) = try Store.set(
       store, key: key, clientFlags: header.clientFlags, exptime: exptime, value: value, terms: header.terms, now: now)
     counters.add(.setCommands, slabClass: slabClass)
     counters.add(.totalItems)
     if configuration.modes.countsPrefixes { notePrefix(ofSet: key) }
-    if store.value.eventLog.isWatched(.mutations) {
+    if logs(.mutations) {
       logStore(
         key,
         StoreEvent(
@@ -228,9 +228,8 @@ extension Engine {
     let mode = upload.terms.mode
     if configuration.modes.countsPrefixes { notePrefix(ofSet: upload.reservation.item.key) }
     let terms = upload.terms
-    let isLogged = store.value.eventLog.isWatched(.mutations)
-    let logged = isLogged ? KeptKey(upload.reservation.item) : nil
-    if store.value.eventLog.isWatched(.fetchers) { logLookup(upload.reservation.item.key) }
+    let logged = logs(.mutations) ? KeptKey(upload.reservation.item) : nil
+    if logs(.fetchers) { logLookup(upload.reservation.item.key) }
     let result = Store.commit(store, upload.reservation, terms, now: now)
     if let logged { log(result, mode: mode, logged) }
     counters.add(.setCommands, slabClass: result.slabClass)

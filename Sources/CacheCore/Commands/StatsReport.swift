@@ -91,6 +91,8 @@ extension Engine {
       case .classStatistic(let value): lines.add(name, value(figures.statistics))
       case .figures(let value): lines.add(name, UInt64(value(figures)))
       case .store(let value): lines.add(name, UInt64(value(store.value)))
+      case .counterAndStore(let counter, let value):
+        lines.add(name, configuration.registry.value(counter) + UInt64(value(store.value)))
       case .zero: lines.add(name, 0)
       case .text(let text): lines.add(name, text)
       }

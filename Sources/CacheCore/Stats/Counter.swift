@@ -14,6 +14,9 @@ public enum Counter: Int, CaseIterable, Sendable {
   case totalItems
   case totalConnections, rejectedConnections
   case listenDisabled, listenDisabledMicroseconds
+  /// Lines for watchers that the full log had no room for. Each worker counts its own: a common cell would be fought
+  /// over by all of them just when there is most to do.
+  case logDropped
 }
 
 /// Hit counters that every worker keeps for each slab class.

@@ -20,13 +20,17 @@ public struct LogStreams: OptionSet, Sendable {
 }
 
 public struct EventLog: Sendable {
-  private enum Cell: Int, CaseIterable {
-    case streams, isFull, dropped, written, lastID, watchers, skipped, sent
+  private enum Cell: Int {
+    /// Read for every request: on cache lines of their own, away from what every line changes.
+    case streams = 0
+    case isFull, watchers
+    case dropped = 16
+    case written, lastID, skipped, sent
   }
 
   static let longestLineByteCount = 1536
   public static let maximumWatcherCount = 20
-  private let cells = AtomicCells(count: Cell.allCases.count)
+  private let cells = AtomicCells(count: Cell.sent.rawValue + 1)
   /// How many watch each stream. Changed under `lock`.
   private let watcherCounts = AtomicCells(count: LogStream.allCases.count)
   private let lock = LockWords(count: 1)
@@ -60,10 +64,14 @@ public struct EventLog: Sendable {
     cells.load(Cell.streams.rawValue) & LogStreams(stream).rawValue != 0
   }
 
+  /// Whether a line would be dropped now: whoever has a counter of its own counts that there, and composes nothing.
+  @inline(__always)
+  var isFull: Bool { cells.load(Cell.isFull.rawValue) != 0 }
+
   /// Adds a line of a stream that somebody watches: time and number, then what `body` composes. Any thread.
   @inline(never)
   func append(_ stream: LogStream, _ body: (inout ReplyCursor) -> Void) {
-    guard cells.load(Cell.isFull.rawValue) == 0 else { return drop() }
+    guard !isFull else { return drop() }
     let microseconds = wallClock()
     lock.lock(0)
     guard pending.value.room >= EventLog.longestLineByteCount else {
@@ -147,6 +155,7 @@ public struct EventLog: Sendable {
   public func noteSkipped(lines: UInt64) { cells.add(Cell.skipped.rawValue, lines) }
 
   public var watcherCount: Int { Int(cells.load(Cell.watchers.rawValue)) }
+  /// Without those that the workers counted themselves (`Counter.logDropped`).
   public var droppedLineCount: UInt64 { cells.load(Cell.dropped.rawValue) }
   var writtenLineCount: UInt64 { cells.load(Cell.written.rawValue) }
   var skippedLineCount: UInt64 { cells.load(Cell.skipped.rawValue) }

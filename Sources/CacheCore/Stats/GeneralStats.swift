@@ -21,6 +21,8 @@ struct GeneralStat {
     case classStatistic((ClassStatistics) -> UInt64)
     case figures((StoreFigures) -> Int)
     case store((borrowing Store) -> Int)
+    /// The sum of both.
+    case counterAndStore(Counter, (borrowing Store) -> Int)
     /// The server has nothing of the kind: the text says what is missing.
     case zero(StaticString)
     case text(String)
@@ -145,7 +147,7 @@ struct GeneralStat {
   private static var logs: [GeneralStat] {
     [
       GeneralStat("malloc_fails", .zero("items are never malloced")),
-      GeneralStat("log_worker_dropped", .store { Int($0.eventLog.droppedLineCount) }),
+      GeneralStat("log_worker_dropped", .counterAndStore(.logDropped) { Int($0.eventLog.droppedLineCount) }),
       GeneralStat("log_worker_written", .store { Int($0.eventLog.writtenLineCount) }),
       GeneralStat("log_watcher_skipped", .store { Int($0.eventLog.skippedLineCount) }),
       GeneralStat("log_watcher_sent", .store { Int($0.eventLog.sentLineCount) }),
