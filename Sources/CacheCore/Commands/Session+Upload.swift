@@ -84,12 +84,23 @@ extension Session {
       begin(.uploading(upload))
       return .flushReply
     }
-    if let words = upload.words.take() {
-      finish(&engine, upload, input, &position, words: words.span)
-    } else {
+    if upload.words == nil {
       finish(&engine, upload, input, &position, words: input)
+    } else {
+      finishApart(&engine, upload, input, &position)
     }
     return nil
+  }
+
+  /// What the reply repeats lies in the upload and no longer in the input.
+  @inline(never)
+  private mutating func finishApart(
+    _ engine: inout Engine, _ upload: consuming Upload, _ input: RawSpan, _ position: inout Int
+  ) {
+    let rest = Upload(
+      reservation: upload.reservation, terms: upload.terms, isQuiet: upload.isQuiet, form: upload.form)
+    let words = upload.words ?? ByteBuffer(capacity: 0)
+    finish(&engine, rest, input, &position, words: words.span)
   }
 
   @inline(__always)
