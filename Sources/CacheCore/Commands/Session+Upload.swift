@@ -201,12 +201,12 @@ extension MetaEcho {
     while true {
       let word = rest.next(input)
       if word.isEmpty { break }
-      let letter = input.byte(at: word.start)
-      guard [UInt8(ascii: "O"), UInt8(ascii: "k"), UInt8(ascii: "c"), UInt8(ascii: "s")].contains(letter) else {
-        continue
+      switch input.byte(at: word.start) {
+      case UInt8(ascii: "O"): words.append(input.slice(ByteRange(start: word.start - 1, end: word.end)))
+      case UInt8(ascii: "k"), UInt8(ascii: "c"), UInt8(ascii: "s"):
+        words.append(input.slice(ByteRange(start: word.start - 1, end: word.start + 1)))
+      default: break
       }
-      let isOpaque = letter == UInt8(ascii: "O")
-      words.append(input.slice(ByteRange(start: word.start - 1, end: isOpaque ? word.end : word.start + 1)))
     }
     kept.flags = ByteRange(start: kept.key.end, end: words.end)
     return kept
