@@ -240,8 +240,8 @@ import Testing
     expectNone(worker, bytes("mg key !\r\n"), replyByteCount: 38, "mg refused")
   }
 
-  /// An ms whose value comes in pieces keeps its flags in a buffer of its own, and is boxed once when it is resumed: two
-  /// allocations, not one a piece.
+  /// An ms whose value comes in pieces keeps its flags in a buffer of its own, and is boxed once when it is resumed:
+  /// two allocations, not one a piece.
   @Test func metaUploadsInPieces() {
     let worker = Worker()
     let request = bytes("ms key 5000 k O1\r\n") + pattern(5000).map { $0 | 0x80 } + bytes("\r\n")
