@@ -86,7 +86,7 @@ final class Maintenance: Sendable {
         if !step.isAtHead { break }
         if current.examined > 0 {
           store.value.eventLog.noteCrawl(
-            slabClass: current.slabClass, elapsedSeconds: Int(clock.now - current.startedSecond),
+            slabClass: current.slabClass, elapsedSeconds: Int(clock.now) - Int(current.startedSecond),
             examined: current.examined, reclaimed: current.reclaimed)
         }
         current.classes &= current.classes - 1

@@ -273,11 +273,11 @@ struct Worker: ~Copyable {
   /// Closes what has waited too long for a command; unix clients and commands under way are left alone.
   private mutating func closeIdle() {
     let now = engine.now
-    let limit = UInt32(context.idleTimeoutSeconds)
+    let limit = context.idleTimeoutSeconds
     for token in connections.tokens {
       let isIdle = connections.with(token) { connection in
         !connection.isUnix && connection.session.isIdle && connection.unsent == nil && !connection.hasBacklog
-          && now - connection.lastCommandSecond > limit
+          && Int(now) - Int(connection.lastCommandSecond) > limit
       }
       if isIdle == true {
         counters.add(.idleKicks)
