@@ -74,6 +74,16 @@ public enum SystemCalls {
     return true
   }
 
+  #if DEBUG_VERBS
+    /// Whether the process may still open network connections.
+    public static var canOpenSocket: Bool {
+      let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+      guard descriptor >= 0 else { return false }
+      close(descriptor)
+      return true
+    }
+  #endif
+
   /// Allows core dumps of any size, or as large as the hard limit lets them be; false when they stay forbidden.
   public static func allowCoreDumps() -> Bool {
     var limit = rlimit()

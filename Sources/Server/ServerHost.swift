@@ -76,4 +76,15 @@ final class ServerHost: Host {
   func shutdown(graceful: Bool) { SystemCalls.raiseSignal(graceful ? Signal.graceful : Signal.interrupt) }
 
   func log(_ line: String) { SystemCalls.printError(line + "\n") }
+
+  #if DEBUG_VERBS
+    func changeClock(_ change: ClockChange) -> UInt32 {
+      clock.change(change)
+      // A flush that has become due does not wait for the next second.
+      store.value.tick(now: clock.now)
+      return clock.now
+    }
+
+    var canMisbehave: Bool { SystemCalls.canOpenSocket }
+  #endif
 }

@@ -9,13 +9,42 @@ struct StoreClock: Sendable {
   let startedAtUnixSeconds = SystemCalls.unixSeconds
   private let cell = AtomicCells(count: 1)
 
+  #if DEBUG_VERBS
+    /// What debugtime has done: seconds to add, and one more than the second at which the clock stands (0: it goes).
+    private let changes = AtomicCells(count: 2)
+  #endif
+
   init() { tick() }
 
   /// Ticks may come a little early: ten milliseconds count as the full second.
+  private var elapsedSeconds: Int64 { (SystemCalls.monotonicMilliseconds - startMilliseconds + 10) / 1000 }
+
   func tick() {
-    let elapsed = (SystemCalls.monotonicMilliseconds - startMilliseconds + 10) / 1000
+    #if DEBUG_VERBS
+      let stand = changes.load(1)
+      let second = stand == 0 ? elapsedSeconds : Int64(stand) - 1
+      let elapsed = min(second &+ Int64(bitPattern: changes.load(0)), Int64(Int32.max))
+    #else
+      let elapsed = elapsedSeconds
+    #endif
     cell.store(0, UInt64(ClockBase.startSeconds) + UInt64(max(elapsed, 0)))
   }
+
+  #if DEBUG_VERBS
+    /// Any worker; it never goes back behind the start.
+    func change(_ change: ClockChange) {
+      let elapsed = UInt64(elapsedSeconds)
+      let stand = changes.load(1)
+      switch change {
+      case .pause: if stand == 0 { changes.store(1, elapsed + 1) }
+      case .resume:
+        if stand != 0 { changes.add(0, stand &- 1 &- elapsed) }
+        changes.store(1, 0)
+      case .move(let seconds): changes.add(0, UInt64(bitPattern: Int64(seconds)))
+      }
+      tick()
+    }
+  #endif
 
   @inline(__always)
   var now: UInt32 { UInt32(truncatingIfNeeded: cell.load(0)) }

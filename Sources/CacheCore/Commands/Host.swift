@@ -52,6 +52,12 @@ public protocol Host: AnyObject, Sendable {
   func shutdown(graceful: Bool)
   /// One line of the log, without a newline.
   func log(_ line: String)
+  #if DEBUG_VERBS
+    /// Returns what `now` is afterwards, for all workers.
+    func changeClock(_ change: ClockChange) -> UInt32
+    /// Whether the system lets the process do what a confined one must not.
+    var canMisbehave: Bool { get }
+  #endif
 }
 
 /// What the operator allows, fixed at start.

@@ -38,6 +38,9 @@ extension Session {
       case .lruCrawler: crawler(&engine, words)
       case .watch: watch(&engine, words)
       case .extstore: extstore(words)
+      #if DEBUG_VERBS
+        case .misbehave, .debugTime, .debugItem: debug(&engine, verb, input, range)
+      #endif
       default: "ERROR\r\n"
       }
     if let reply, !words.isQuiet { engine.reply.append(reply) }

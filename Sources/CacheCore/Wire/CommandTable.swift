@@ -7,6 +7,9 @@ enum TextVerb: UInt8, CaseIterable {
   case delete, incr, decr, touch
   case flushAll, verbosity, cacheMemlimit, shutdown, stats, version, quit
   case slabs, lru, lruCrawler, watch, extstore
+  #if DEBUG_VERBS
+    case misbehave, debugTime, debugItem
+  #endif
 
   var wireName: StaticString {
     switch self {
@@ -36,6 +39,11 @@ enum TextVerb: UInt8, CaseIterable {
     case .lruCrawler: "lru_crawler"
     case .watch: "watch"
     case .extstore: "extstore"
+    #if DEBUG_VERBS
+      case .misbehave: "misbehave"
+      case .debugTime: "debugtime"
+      case .debugItem: "debugitem"
+    #endif
     }
   }
 

@@ -52,6 +52,9 @@ enum TextParser {
     case .slabs, .lru, .lruCrawler, .watch, .extstore: return .administer(verb, words: words.rest)
     case .version: return .version
     case .quit: return .quit(isQuiet: true)
+    #if DEBUG_VERBS
+      case .misbehave, .debugTime, .debugItem: return .administer(verb, words: words.rest)
+    #endif
     }
   }
 
