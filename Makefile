@@ -29,7 +29,7 @@ CLIENTS_PIP_APART := memcache==0.14.0 anyio==3.7.1 hashring==1.5.1 idna==3.20 sn
 BENCH_PACKAGES := memcached valgrind
 
 .PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program watcher-soak bench \
-	bench-quick bench-instructions install clean clients clients-quick build-packages test-packages bench-packages \
+	bench-quick bench-instructions debug-server debug-verbs-test install clean clients clients-quick build-packages test-packages bench-packages \
 	clients-packages
 
 help: ## This list.
@@ -109,6 +109,13 @@ clients: $(if $(SERVER),,build) .build/clients-venv/done ## Clients in six langu
 
 clients-quick: test-packages ## Those of them that are quick, against the debug build; part of make test.
 	SERVER=$(or $(SERVER),.build/debug/swiftcached) /usr/bin/python3 Tests/clients/run.py --quick
+
+# Its own scratch path: the verbs are in no other build.
+debug-server: build-packages ## A server with the verbs misbehave, debugtime and debugitem, in .build/debug-verbs/debug.
+	$(SWIFT) build --product swiftcached --scratch-path .build/debug-verbs -Xswiftc -DDEBUG_VERBS
+
+debug-verbs-test: debug-server ## What that server answers to them.
+	SERVER=$(or $(SERVER),.build/debug-verbs/debug/swiftcached) /usr/bin/python3 Tests/debug/verbs.py
 
 asan: test-packages ## The tests with the address sanitizer, and against a server built with it.
 	$(call sanitize,address,ASAN_OPTIONS=detect_leaks=0)
