@@ -7,7 +7,7 @@ import threading
 import pylibmc
 
 from tap import ADDRESS, BINARY, IS_UNIX, LARGE, PROTOCOL, TOO_LARGE
-from tap import case, main, raises, same, skip, true, until
+from tap import case, joining, main, odd_text_keys, raises, same, skip, storing_begins, true, until
 
 IS_BINARY = PROTOCOL == "binary"
 
@@ -19,23 +19,13 @@ def client(**behaviors):
 @case
 def storing():
     c = client()
-    same("set", c.set("storing", "one"), True)
-    same("get", c.get("storing"), "one")
-    same("get of a missing key", c.get("storing-none"), None)
-    same("get with a default", c.get("storing-none", 7), 7)
-    same("add of a present key", c.add("storing", "two"), False)
-    same("add of a missing key", c.add("storing-new", "two"), True)
-    same("replace of a present key", c.replace("storing-new", "three"), True)
+    storing_begins(c)
     if IS_BINARY:
         raises("replace of a missing key", pylibmc.NotFound, lambda: c.replace("storing-none", "x"))
     else:
         same("replace of a missing key", c.replace("storing-none", "x"), False)
-    same("the replaced value", c.get("storing-new"), "three")
-    same("append", c.append("storing", " end"), True)
-    same("prepend", c.prepend("storing", "begin "), True)
-    same("after append and prepend", c.get("storing"), "begin one end")
-    same("append to a missing key", c.append("storing-none", "x"), False)
-    same("prepend to a missing key", c.prepend("storing-none", "x"), False)
+    same("the replaced value", c.get("storing-new"), "y")
+    joining(c)
     same("delete", c.delete("storing"), True)
     same("delete again", c.delete("storing"), False)
     same("get after delete", c.get("storing"), None)
@@ -155,10 +145,7 @@ def sizes():
 @case
 def odd_keys():
     c = client()
-    names = ["schlüssel", "ключ", "k,;:=/?[]{}|", "get", "noreply", "0"]
-    for name in names:
-        same(f"set of {name}", c.set(name, name), True)
-    same("get of all", c.get_multi(names), {name: name for name in names})
+    odd_text_keys(c)
     if IS_BINARY:
         same("a key with a blank", (c.set("a key", 1), c.get("a key")), (True, 1))
     else:

@@ -7,7 +7,7 @@ import importlib.metadata
 import memcache
 
 from tap import ADDRESS, BINARY, IS_UNIX, LARGE, PORT, TOO_LARGE
-from tap import case, main, raises, same, skip, true, until
+from tap import case, joining, main, odd_text_keys, raises, same, skip, storing_begins, true, until
 
 
 def client(**options):
@@ -18,19 +18,9 @@ def client(**options):
 @case
 def storing():
     c = client()
-    same("set", c.set("storing", "one"), True)
-    same("get", c.get("storing"), "one")
-    same("get of a missing key", c.get("storing-none"), None)
-    same("get with a default", c.get("storing-none", 7), 7)
-    same("add of a present key", c.add("storing", "x"), False)
-    same("add of a missing key", c.add("storing-new", "x"), True)
-    same("replace of a present key", c.replace("storing-new", "y"), True)
+    storing_begins(c)
     same("replace of a missing key", c.replace("storing-none", "y"), False)
-    same("append", c.append("storing", " end"), True)
-    same("prepend", c.prepend("storing", "begin "), True)
-    same("after append and prepend", c.get("storing"), "begin one end")
-    same("append to a missing key", c.append("storing-none", "x"), False)
-    same("prepend to a missing key", c.prepend("storing-none", "x"), False)
+    joining(c)
     same("delete", c.delete("storing"), 1)
     same("delete again", c.delete("storing"), 0)
     same("get after delete", c.get("storing"), None)
@@ -122,10 +112,7 @@ def sizes():
 @case
 def odd_keys():
     c = client()
-    names = ["schlüssel", "ключ", "k,;:=/?[]{}|", "get", "noreply", "0"]
-    for name in names:
-        same(f"set of {name}", c.set(name, name), True)
-    same("get of all", c.get_multi(names), {name: name for name in names})
+    odd_text_keys(c)
     raises("a key with a blank", memcache.Client.MemcachedKeyCharacterError, lambda: c.set("a key", "v"))
     skip("get and touch", "python-memcached has none")
 

@@ -1,4 +1,5 @@
-# What the Python clients share: checks that are printed as TAP, and the two arguments of every client script.
+# What the Python clients share: checks that are printed as TAP, the two arguments of every client script, and the
+# checks that several clients begin a case with.
 # A script imports this, marks its cases with @case and ends with main(version). A case that raises has failed and the
 # next one goes on; an `async` case has an event loop of its own. Not a framework: every case says itself what is right.
 
@@ -95,6 +96,32 @@ async def until_async(condition, seconds=5):
 def case(function):
     _cases.append(function)
     return function
+
+
+def storing_begins(c):
+    """Leaves "one" in `storing` and "y" in `storing-new`."""
+    same("set", c.set("storing", "one"), True)
+    same("get", c.get("storing"), "one")
+    same("get of a missing key", c.get("storing-none"), None)
+    same("get with a default", c.get("storing-none", 7), 7)
+    same("add of a present key", c.add("storing", "x"), False)
+    same("add of a missing key", c.add("storing-new", "x"), True)
+    same("replace of a present key", c.replace("storing-new", "y"), True)
+
+
+def joining(c):
+    same("append", c.append("storing", " end"), True)
+    same("prepend", c.prepend("storing", "begin "), True)
+    same("after append and prepend", c.get("storing"), "begin one end")
+    same("append to a missing key", c.append("storing-none", "x"), False)
+    same("prepend to a missing key", c.prepend("storing-none", "x"), False)
+
+
+def odd_text_keys(c):
+    names = ["schlüssel", "ключ", "k,;:=/?[]{}|", "get", "noreply", "0"]
+    for name in names:
+        same(f"set of {name}", c.set(name, name), True)
+    same("get of all", c.get_multi(names), {name: name for name in names})
 
 
 def main(version):
