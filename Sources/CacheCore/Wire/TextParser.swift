@@ -69,7 +69,10 @@ enum TextParser {
 
   /// Whether the key can stand in a line as it is; others come by the binary protocol or as base64.
   static func canName(_ key: RawSpan) -> Bool {
-    for offset in 0..<key.byteCount where [0x0a, 0x0d, 0x20].contains(key.byte(at: offset)) { return false }
+    for offset in 0..<key.byteCount {
+      let byte = key.byte(at: offset)
+      if byte == 0x0a || byte == 0x0d || byte == 0x20 { return false }
+    }
     return true
   }
 
