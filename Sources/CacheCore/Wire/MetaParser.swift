@@ -103,6 +103,17 @@ enum MetaParser {
     return nil
   }
 
+  /// As above; whether nothing is wrong. Otherwise the line's request is the refusal.
+  @inline(__always)
+  private static func readsFlags(
+    _ input: RawSpan, _ words: Tokenizer, _ line: inout Line, _ key: inout RequestKey, _ decodedKey: FixedArray<UInt8>,
+    _ flags: inout Flags
+  ) -> Bool {
+    guard let refusal = self.flags(input, words, &line, &key, decodedKey, &flags) else { return true }
+    line.request = .refused(refusal, isQuiet: false)
+    return false
+  }
+
   /// Reads one flag; returns what is wrong with it.
   @inline(__always)
   private static func flag(_ input: RawSpan, _ word: ByteRange, _ flags: inout Flags) -> Refusal? {
@@ -156,10 +167,7 @@ enum MetaParser {
   ) {
     var flags = Flags()
     var fetch = FetchRequest(key: RequestKey(range: line.echo.key))
-    if let refusal = self.flags(input, words, &line, &fetch.key, decodedKey, &flags) {
-      line.request = .refused(refusal, isQuiet: false)
-      return
-    }
+    guard readsFlags(input, words, &line, &fetch.key, decodedKey, &flags) else { return }
     line.isQuiet = flags.has("q")
     if flags.has("v") { fetch.options.insert(.value) }
     if flags.has("u") { fetch.options.insert(.withoutBump) }
@@ -253,10 +261,7 @@ enum MetaParser {
   ) {
     var flags = Flags()
     var delete = DeleteRequest(key: RequestKey(range: line.echo.key))
-    if let refusal = self.flags(input, words, &line, &delete.key, decodedKey, &flags) {
-      line.request = .refused(refusal, isQuiet: false)
-      return
-    }
+    guard readsFlags(input, words, &line, &delete.key, decodedKey, &flags) else { return }
     delete.isQuiet = flags.has("q")
     delete.isMeta = true
     if flags.has("C") { delete.expectedCAS = flags.compareCAS }
