@@ -84,8 +84,7 @@ enum BinaryParser {
   @inline(__always)
   private static func store(
     _ mode: StoreMode, _ cas: UInt64, _ key: RequestKey, _ opcode: BinaryOpcode, _ header: BinaryHeader,
-    _ input: RawSpan,
-    _ extras: Int
+    _ input: RawSpan, _ extras: Int
   ) -> Request {
     // With a CAS unique all three are compare-and-swap.
     let terms = cas == 0 ? StoreTerms(mode: mode) : StoreTerms(mode: .cas, expectedCAS: cas)
