@@ -13,10 +13,10 @@ enum Bench {
   /// Runs the command line and returns the exit status.
   private static func run(_ words: [String]) -> Int32 {
     do {
-      if words.first == "floor" {
-        try runFloor(words)
-      } else {
-        try runCases(BenchOptions(words))
+      switch words.first {
+      case "floor": try runFloor(words)
+      case "hitrate": try HitRate(options: MemoryUseOptions(words.dropFirst())).run()
+      default: try runCases(BenchOptions(words))
       }
       return 0
     } catch {

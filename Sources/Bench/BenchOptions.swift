@@ -58,7 +58,7 @@ struct BenchOptions: Sendable {
   }
 
   /// Ours beside this program, against the memcached of the system.
-  private static func defaultServers() -> [ServerChoice] {
+  static func defaultServers() -> [ServerChoice] {
     let program = LoadHost.programPath
     let folder = program.lastIndex(of: "/").map { program[...$0] } ?? "./"
     return [
@@ -67,12 +67,14 @@ struct BenchOptions: Sendable {
     ]
   }
 
-  private static func value(of option: String, _ rest: inout ArraySlice<String>) throws -> String {
+  /// The word after `option`.
+  static func value(of option: String, _ rest: inout ArraySlice<String>) throws -> String {
     guard let value = rest.popFirst() else { throw BenchFailure.usage("\(option) needs a value") }
     return value
   }
 
-  private static func number(
+  /// The number after `option`.
+  static func number(
     of option: String, _ rest: inout ArraySlice<String>, in range: ClosedRange<Int>
   ) throws -> Int {
     let text = try value(of: option, &rest)

@@ -1,0 +1,46 @@
+// The command lines of `hitrate`, `density` and `shift`: reading, checking, help. What they do is in files of their
+// names; what they print, Docs/performance.md explains.
+
+struct MemoryUseOptions: Sendable {
+  var servers: [ServerChoice] = []
+  var roundCount = 3
+  var threadCount = 1
+  var caseNames: [String]?
+  var traceFolder = "../shared/traces"
+  /// Requests of a trace, or of a phase of `shift`; nil is the run's own default.
+  var requestCount: Int?
+  var isRaw = false
+  var jsonPath: String?
+  var showsHelp = false
+
+  /// Reads the words after the sub-command. Throws `BenchFailure.usage` on words it does not know.
+  init(_ words: ArraySlice<String>) throws {
+    var rest = words
+    while let word = rest.popFirst() {
+      switch word {
+      case "--server": servers.append(try ServerChoice(BenchOptions.value(of: word, &rest)))
+      case "--cases": caseNames = try BenchOptions.value(of: word, &rest).split(separator: ",").map(String.init)
+      case "--rounds": roundCount = try BenchOptions.number(of: word, &rest, in: 1...1000)
+      case "--threads": threadCount = try BenchOptions.number(of: word, &rest, in: 1...256)
+      case "--traces": traceFolder = try BenchOptions.value(of: word, &rest)
+      case "--requests": requestCount = try BenchOptions.number(of: word, &rest, in: 1...1_000_000_000)
+      case "--raw": isRaw = true
+      case "--json": jsonPath = try BenchOptions.value(of: word, &rest)
+      case "-h", "--help": showsHelp = true
+      default: throw BenchFailure.usage("unknown option \(word)")
+      }
+    }
+    if servers.isEmpty { servers = BenchOptions.defaultServers() }
+    guard !servers.contains(where: \.isFloor) else { throw BenchFailure.usage("a floor stores nothing") }
+    for server in servers { try server.checkExists() }
+  }
+
+  /// Those of the names that `--cases` asks for.
+  func selected(of names: [String]) throws -> [String] {
+    guard let caseNames else { return names }
+    if let unknown = caseNames.first(where: { !names.contains($0) }) {
+      throw BenchFailure.usage("no case \(unknown); there are \(names.joined(separator: ", "))")
+    }
+    return caseNames
+  }
+}
