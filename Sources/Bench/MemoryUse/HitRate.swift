@@ -66,7 +66,7 @@ struct HitRate {
     var client = try CacheAside(
       label: "\(workload.name) on \(server.choice.name)", port: server.port, keys: workload.keys)
     let start = LoadHost.nowNanoseconds()
-    try workload.forEach { try client.perform($0) }
+    try workload.replay { try client.perform($0) }
     let stats = try client.checkedStats()
     let seconds = Double(LoadHost.nowNanoseconds() - start) / 1e9
     if let refusal = client.figures.firstRefusal {

@@ -29,8 +29,8 @@ struct Workload: Sendable {
     requestCount = trace.requests.count * copyCount
   }
 
-  /// Calls `body` with every request, each copy's in turn.
-  func forEach(_ body: (CacheRequest) throws -> Void) rethrows {
+  /// Gives every request to `body`, each copy's in turn.
+  func replay(_ body: (CacheRequest) throws -> Void) rethrows {
     for request in requests {
       for copy in 0..<copyCount {
         let key = Int(request.key) * copyCount + copy
