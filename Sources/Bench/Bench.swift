@@ -16,6 +16,7 @@ enum Bench {
       switch words.first {
       case "floor": try runFloor(words)
       case "hitrate": try HitRate(options: MemoryUseOptions(words.dropFirst())).run()
+      case "density": try Density(options: MemoryUseOptions(words.dropFirst())).run()
       default: try runCases(BenchOptions(words))
       }
       return 0

@@ -91,8 +91,7 @@ struct HitRate {
       ("requests", .number(Double(workload.requestCount))),
       ("footprintBytes", .number(Double(workload.footprintByteCount))),
     ]
-    let line = HitRateFigures.table.json(head, servers)
-    if let path = options.jsonPath { try LoadHost.append(line, toFile: path) } else { LoadHost.printOutput(line) }
+    try options.output(json: HitRateFigures.table.json(head, servers))
   }
 
   /// For each part and opponent: the geometric means of the ratios over the traces, and the worst trace.

@@ -1,5 +1,6 @@
 // The command lines of `hitrate`, `density` and `shift`: reading, checking, help. What they do is in files of their
 // names; what they print, Docs/performance.md explains.
+import Events
 
 struct MemoryUseOptions: Sendable {
   var servers: [ServerChoice] = []
@@ -42,5 +43,10 @@ struct MemoryUseOptions: Sendable {
       throw BenchFailure.usage("no case \(unknown); there are \(names.joined(separator: ", "))")
     }
     return caseNames
+  }
+
+  /// Appends a case's line of JSON to the file of `--json`, or prints it.
+  func output(json line: String) throws {
+    if let jsonPath { try LoadHost.append(line, toFile: jsonPath) } else { LoadHost.printOutput(line) }
   }
 }
