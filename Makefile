@@ -1,6 +1,6 @@
 # Everything one can do here. `make` alone lists it. CI calls only these targets; each installs what it needs.
 # Variables: ARGS (server arguments), PREFIX and DESTDIR (install), SEED and STEPS (sim), TARGET and SECONDS (fuzz),
-# ROUNDS and CASES (bench, hitrate), TRACES and REQUESTS (hitrate), SERVER and CLIENTS (clients).
+# ROUNDS and CASES (bench, hitrate, density), TRACES (hitrate), REQUESTS (hitrate, shift), SERVER and CLIENTS (clients).
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -31,7 +31,7 @@ CLIENTS_PIP_APART := memcache==0.14.0 anyio==3.7.1 hashring==1.5.1 idna==3.20 sn
 BENCH_PACKAGES := memcached valgrind
 
 .PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program watcher-soak bench \
-	bench-quick bench-instructions hitrate install clean clients clients-quick build-packages test-packages bench-packages \
+	bench-quick bench-instructions hitrate density shift install clean clients clients-quick build-packages test-packages bench-packages \
 	clients-packages
 
 help: ## This list.
@@ -173,6 +173,14 @@ endef
 hitrate: ROUNDS := 3
 hitrate: build bench-packages ## Misses on recorded traces at equal -m: make hitrate TRACES=../shared/traces ROUNDS=3.
 	$(call measure_memory,hitrate --traces $(TRACES))
+
+density: ROUNDS := 1
+density: build bench-packages ## Keys and values held in -m 256, for each size of value: make density CASES=100,mixed.
+	$(call measure_memory,density)
+
+shift: ROUNDS := 1
+shift: build bench-packages ## Misses while the sizes of values change from small to large and back.
+	$(call measure_memory,shift)
 
 install: build ## Install swiftcached, and a memcached link beside it: make install PREFIX=/usr DESTDIR=/tmp/root.
 	install -d $(DESTDIR)$(PREFIX)/bin

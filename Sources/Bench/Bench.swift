@@ -15,8 +15,7 @@ enum Bench {
     do {
       switch words.first {
       case "floor": try runFloor(words)
-      case "hitrate": try HitRate(options: MemoryUseOptions(words.dropFirst())).run()
-      case "density": try Density(options: MemoryUseOptions(words.dropFirst())).run()
+      case "hitrate", "density", "shift": try measureMemoryUse(words)
       default: try runCases(BenchOptions(words))
       }
       return 0
@@ -24,6 +23,16 @@ enum Bench {
       let failure = (error as? BenchFailure) ?? .failed("\(error)")
       LoadHost.printError("swiftcached-bench: \(failure.message)\n")
       return failure.exitStatus
+    }
+  }
+
+  private static func measureMemoryUse(_ words: [String]) throws {
+    let options = try MemoryUseOptions(words.dropFirst())
+    if options.showsHelp { return LoadHost.printOutput(MemoryUseOptions.help) }
+    switch words.first {
+    case "hitrate": try HitRate(options: options).run()
+    case "density": try Density(options: options).run()
+    default: try Shift(options: options).run()
     }
   }
 

@@ -91,6 +91,7 @@ struct BenchOptions: Sendable {
       swiftcached-bench: runs cache servers against each other and checks every reply.
 
       Usage: swiftcached-bench [options]
+             swiftcached-bench hitrate|density|shift [options], which ask what servers make of their memory
              swiftcached-bench floor --port P --request-bytes N --reply-bytes M
 
         --server NAME=PROGRAM   a server to run, with extra arguments after blanks ("a=./server -C"); give it for each

@@ -27,6 +27,18 @@ struct CacheAsideFigures: Sendable {
   var byteMissRatio: Double {
     requestedByteCount == 0 ? 0 : Double(missedByteCount) / Double(requestedByteCount)
   }
+
+  /// What was counted after `earlier`; the first refusal is that of the whole load.
+  func since(_ earlier: CacheAsideFigures) -> CacheAsideFigures {
+    var rest = self
+    rest.getCount -= earlier.getCount
+    rest.hitCount -= earlier.hitCount
+    rest.requestedByteCount -= earlier.requestedByteCount
+    rest.missedByteCount -= earlier.missedByteCount
+    rest.setCount -= earlier.setCount
+    rest.refusedCount -= earlier.refusedCount
+    return rest
+  }
 }
 
 struct CacheAside: ~Copyable {

@@ -50,7 +50,7 @@ struct FigureTable<Figures: Sendable>: Sendable {
     }
     let names = rows.map(\.0.count).max() ?? 0
     let lines = rows.map { $0.0.padded(to: names) + $0.1.map { $0.padded(left: width) }.joined() }
-    return title + "\n" + lines.joined(separator: "\n") + "\n\n"
+    return (title.isEmpty ? "" : title + "\n") + lines.joined(separator: "\n") + "\n\n"
   }
 
   /// One line of JSON; `head` names the case, its texts as they are and its numbers as digits.

@@ -32,6 +32,7 @@ struct MemoryUseOptions: Sendable {
       }
     }
     if servers.isEmpty { servers = BenchOptions.defaultServers() }
+    guard !showsHelp else { return }
     guard !servers.contains(where: \.isFloor) else { throw BenchFailure.usage("a floor stores nothing") }
     for server in servers { try server.checkExists() }
   }
@@ -48,5 +49,31 @@ struct MemoryUseOptions: Sendable {
   /// Appends a case's line of JSON to the file of `--json`, or prints it.
   func output(json line: String) throws {
     if let jsonPath { try LoadHost.append(line, toFile: jsonPath) } else { LoadHost.printOutput(line) }
+  }
+
+  static var help: String {
+    """
+    swiftcached-bench: what servers make of the memory they are given.
+
+    Usage: swiftcached-bench hitrate [options]   misses on recorded traces, with -m at 10 and 20 % of a trace's weight
+           swiftcached-bench density [options]   keys and values held in -m \(Density.memoryMegabytes)
+           swiftcached-bench shift [options]     misses while the sizes of values change
+
+      --server NAME=PROGRAM   a server to run, with extra arguments after blanks; give it for each server. The first is
+                              compared with each other one. Default: swiftcached beside this program, and memcached.
+      --rounds N              runs of each case on each server, default 3; medians are printed
+      --threads N             worker threads of each server (-t), default 1
+      --json FILE             append one JSON line for each case to FILE instead of printing it
+      --cases A,B             hitrate: only these traces; density: only these of
+                              \(DensityCase.all.map(\.name).joined(separator: ","))
+      --traces FOLDER         hitrate: where the traces are, default ../shared/traces
+      --requests N            hitrate: only the first N requests of each trace, before it is copied;
+                              shift: requests of a phase, default 3000000
+      --raw                   hitrate: one copy of each trace, however small -m becomes
+      -h, --help              this text
+
+    Exit status: as without a sub-command; refused sets are counted and no failure.
+
+    """
   }
 }
