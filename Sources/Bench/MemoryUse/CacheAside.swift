@@ -1,6 +1,6 @@
-// A client that uses a server as a cache: a get that misses is followed by a set. To be quick it takes requests together
-// until a key repeats: one `get` of many keys, then, in one write with the next `get`, a set for each miss and each
-// write. So every request sees all earlier ones of its key; within a batch, sets come after gets.
+// A client that uses a server as a cache: a get that misses is followed by a set. To be quick it takes requests
+// together until a key repeats: one `get` of many keys, then, in one write with the next `get`, a set for each miss and
+// each write. So every request sees all earlier ones of its key; within a batch, sets come after gets.
 //
 // Every reply is checked: values come in the order asked for, with the size last stored and its first and last byte.
 

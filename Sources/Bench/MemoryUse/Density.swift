@@ -1,5 +1,5 @@
-// `swiftcached-bench density`: each server with `-m 256` is filled with distinct keys until it has evicted as many items
-// as it holds; then every key is asked for, and the keys and values that are still there are added up.
+// `swiftcached-bench density`: each server with `-m 256` is filled with distinct keys until it has evicted as many
+// items as it holds; then every key is asked for, and the keys and values that are still there are added up.
 import Events
 
 struct DensityFigures: Sendable {

@@ -1,4 +1,5 @@
-// The table of what density stores: one row is one mixture of sizes. Keys and sizes follow from the key's number.
+// The table of what density stores: one row is one mixture of sizes. Keys and sizes follow from the key's number, so
+// nothing of what was stored has to be remembered.
 
 struct DensityCase: Sendable {
   let name: String
@@ -9,7 +10,7 @@ struct DensityCase: Sendable {
   private static let oneSizes = [2, 32, 100, 500, 1000, 4000, 20_000, 500_000]
   private static let shortKeys = 10...10
 
-  /// `mixed`: the sizes up to 20 000 bytes, each as often as makes it the same part of the stored bytes. `twitter`: what
+  /// `mixed`: the sizes up to 20 000 bytes, each as often as makes it the same part of the stored bytes. `twitter`: as
   /// Yang et al. report of Twitter's caches (OSDI '20): a median value of 230 bytes, keys of 20 to 60.
   static let all: [DensityCase] =
     oneSizes.map { byteCount in

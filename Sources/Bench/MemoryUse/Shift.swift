@@ -1,5 +1,5 @@
-// `swiftcached-bench shift`: a popular-keys load, cache-aside, on `-m 64`, whose values are small, then large, then small
-// again. It answers how fast a server gives its memory to the sizes that are asked for now.
+// `swiftcached-bench shift`: a popular-keys load, cache-aside, on `-m 64`, whose values are small, then large, then
+// small again. It answers how fast a server gives its memory to the sizes that are asked for now.
 import Events
 
 /// One phase: a population of keys of its own, so that nothing kept from an earlier phase is of use.

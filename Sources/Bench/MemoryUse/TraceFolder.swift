@@ -9,7 +9,7 @@ struct TraceFolder: Sendable {
   private static let drawnSizes = "meta-kvcache-sizes"
   private static let drawnPopularity = "meta-kvcache-pop"
   private static let drawnRequestCount = 5_000_000
-  /// The pool had 17 million keys and 424 million requests; a draw of 5 million of these would be mostly first requests.
+  /// The pool had 17 million keys and 424 million requests: a draw of 5 million would be many first requests.
   private static let drawnScale = 16
   private static let drawnSeed: UInt64 = 0x6d65_7461
 
@@ -24,7 +24,11 @@ struct TraceFolder: Sendable {
 
   /// The trace of a case, its first `limit` requests.
   func trace(_ name: String, limit: Int) throws -> Trace {
-    guard name == Self.drawn else { return try Trace(contents(name), limit: limit) }
+    guard name == Self.drawn else {
+      let trace = try Trace(contents(name), limit: limit)
+      guard !trace.requests.isEmpty else { throw BenchFailure.failed("\(name): a trace without requests") }
+      return trace
+    }
     let rows = try NumberPairs(contents(Self.drawnPopularity)).rows
     let popularity = Popularity(rows: rows, scale: Self.drawnScale)
     return popularity.trace(requestCount: min(limit, Self.drawnRequestCount), seed: Self.drawnSeed)

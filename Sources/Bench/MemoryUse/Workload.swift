@@ -16,11 +16,16 @@ struct Workload: Sendable {
 
   /// Makes as many copies as bring `part` of the footprint to `leastByteCount`.
   init(_ name: String, _ trace: Trace, _ sizes: SizeModel, part: Double, leastByteCount: Int) {
-    let single = Sized(trace, sizes, copyCount: 1)
-    let wanted = (Double(leastByteCount) / (part * Double(single.footprintByteCount))).rounded(.up)
-    copyCount = max(1, Int(wanted))
-    let sized = copyCount == 1 ? single : Sized(trace, sizes, copyCount: copyCount)
+    var sized = Sized(trace, sizes, copyCount: 1)
+    var copyCount = 1
+    while part * Double(sized.footprintByteCount) < Double(leastByteCount) {
+      let wanted = Double(copyCount * leastByteCount) / (part * Double(sized.footprintByteCount))
+      // Further copies have other sizes, so the first guess may be too small.
+      copyCount = max(copyCount + 1, Int(wanted.rounded(.up)))
+      sized = Sized(trace, sizes, copyCount: copyCount)
+    }
     self.name = name
+    self.copyCount = copyCount
     self.sizes = trace.requests.contains { $0.valueByteCount < 0 } ? sizes.description : "as recorded"
     keys = sized.keys
     keyByteCounts = sized.byteCounts
