@@ -1,6 +1,6 @@
 # Everything one can do here. `make` alone lists it. CI calls only these targets; each installs what it needs.
 # Variables: ARGS (server arguments), PREFIX and DESTDIR (install), SEED and STEPS (sim), TARGET and SECONDS (fuzz),
-# ROUNDS and CASES (bench), SERVER and CLIENTS (clients).
+# ROUNDS and CASES (bench, hitrate, density), TRACES (hitrate), REQUESTS (hitrate, shift), SERVER and CLIENTS (clients).
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -10,6 +10,8 @@ DESTDIR ?=
 ARGS ?=
 ROUNDS ?= 5
 CASES ?=
+TRACES ?= ../shared/traces
+REQUESTS ?=
 TARGET ?= session
 RELEASE := $(SWIFT) build -c release --static-swift-stdlib
 BINARY := .build/release/swiftcached
@@ -29,7 +31,8 @@ CLIENTS_PIP_APART := memcache==0.14.0 anyio==3.7.1 hashring==1.5.1 idna==3.20 sn
 BENCH_PACKAGES := memcached valgrind
 
 .PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program watcher-soak bench \
-	bench-quick bench-instructions debug-server debug-verbs-test install clean clients clients-quick build-packages test-packages bench-packages \
+	bench-quick bench-instructions hitrate density shift debug-server debug-verbs-test install clean clients \
+	clients-quick build-packages test-packages bench-packages \
 	clients-packages
 
 help: ## This list.
@@ -168,6 +171,24 @@ bench-quick: build bench-packages ## The same in a quarter of a minute; numbers 
 bench-instructions: build bench-packages ## Instructions per request, counted by callgrind; repeatable.
 	$(RELEASE) --product swiftcached-bench
 	$(BENCH) --callgrind
+
+# $(call measure_memory,RUN): one of the runs that ask what a server makes of its memory.
+define measure_memory
+	$(RELEASE) --product swiftcached-bench
+	$(BENCH) $(1) --rounds $(ROUNDS) $(if $(CASES),--cases $(CASES),) $(if $(REQUESTS),--requests $(REQUESTS),)
+endef
+
+hitrate: ROUNDS := 3
+hitrate: build bench-packages ## Misses on recorded traces at equal -m: make hitrate TRACES=../shared/traces ROUNDS=3.
+	$(call measure_memory,hitrate --traces $(TRACES))
+
+density: ROUNDS := 1
+density: build bench-packages ## Keys and values held in -m 256, for each size of value: make density CASES=100,mixed.
+	$(call measure_memory,density)
+
+shift: ROUNDS := 1
+shift: build bench-packages ## Misses while the sizes of values change from small to large and back.
+	$(call measure_memory,shift)
 
 install: build ## Install swiftcached, and a memcached link beside it: make install PREFIX=/usr DESTDIR=/tmp/root.
 	install -d $(DESTDIR)$(PREFIX)/bin

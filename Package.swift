@@ -49,6 +49,7 @@ let package = Package(
       name: "CacheCoreTests", dependencies: ["CacheCore", "InProcess", "TestSupport", "CAllocationCounter"],
       swiftSettings: testing),
     .testTarget(name: "OptionsTests", dependencies: ["Options"], swiftSettings: testing),
+    .testTarget(name: "BenchTests", dependencies: ["Bench"], swiftSettings: testing),
     .testTarget(name: "ServerTests", dependencies: ["TestSupport", "swiftcached"], swiftSettings: testing),
     .testTarget(
       name: "LibmemcachedTests", dependencies: ["CLibmemcached", "TestSupport", "swiftcached"], swiftSettings: testing),

@@ -13,16 +13,26 @@ enum Bench {
   /// Runs the command line and returns the exit status.
   private static func run(_ words: [String]) -> Int32 {
     do {
-      if words.first == "floor" {
-        try runFloor(words)
-      } else {
-        try runCases(BenchOptions(words))
+      switch words.first {
+      case "floor": try runFloor(words)
+      case "hitrate", "density", "shift": try measureMemoryUse(words)
+      default: try runCases(BenchOptions(words))
       }
       return 0
     } catch {
       let failure = (error as? BenchFailure) ?? .failed("\(error)")
       LoadHost.printError("swiftcached-bench: \(failure.message)\n")
       return failure.exitStatus
+    }
+  }
+
+  private static func measureMemoryUse(_ words: [String]) throws {
+    let options = try MemoryUseOptions(words.dropFirst())
+    if options.showsHelp { return LoadHost.printOutput(MemoryUseOptions.help) }
+    switch words.first {
+    case "hitrate": try HitRate(options: options).run()
+    case "density": try Density(options: options).run()
+    default: try Shift(options: options).run()
     }
   }
 

@@ -58,7 +58,7 @@ struct BenchOptions: Sendable {
   }
 
   /// Ours beside this program, against the memcached of the system.
-  private static func defaultServers() -> [ServerChoice] {
+  static func defaultServers() -> [ServerChoice] {
     let program = LoadHost.programPath
     let folder = program.lastIndex(of: "/").map { program[...$0] } ?? "./"
     return [
@@ -67,12 +67,14 @@ struct BenchOptions: Sendable {
     ]
   }
 
-  private static func value(of option: String, _ rest: inout ArraySlice<String>) throws -> String {
+  /// The word after `option`.
+  static func value(of option: String, _ rest: inout ArraySlice<String>) throws -> String {
     guard let value = rest.popFirst() else { throw BenchFailure.usage("\(option) needs a value") }
     return value
   }
 
-  private static func number(
+  /// The number after `option`.
+  static func number(
     of option: String, _ rest: inout ArraySlice<String>, in range: ClosedRange<Int>
   ) throws -> Int {
     let text = try value(of: option, &rest)
@@ -89,6 +91,7 @@ struct BenchOptions: Sendable {
       swiftcached-bench: runs cache servers against each other and checks every reply.
 
       Usage: swiftcached-bench [options]
+             swiftcached-bench hitrate|density|shift [options], which ask what servers make of their memory
              swiftcached-bench floor --port P --request-bytes N --reply-bytes M
 
         --server NAME=PROGRAM   a server to run, with extra arguments after blanks ("a=./server -C"); give it for each

@@ -127,7 +127,8 @@ enum Report {
     (servers.map(\.name.count) + ratioRows(servers).map(\.title.count)).max() ?? 0
   }
 
-  private static func quoted(_ text: String) -> String {
+  /// The text as a JSON string.
+  static func quoted(_ text: String) -> String {
     "\"" + text.unicodeScalars.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : String($0) }.joined() + "\""
   }
 }

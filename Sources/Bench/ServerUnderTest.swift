@@ -45,11 +45,11 @@ final class ServerUnderTest {
   let port: UInt16
   private var process: LoadProcess
 
-  /// Starts the server with `-t threads -m 1024` and waits until it accepts connections. `wrapper` goes before the
-  /// program (valgrind and its options), `moreArguments` after all others.
+  /// Starts the server with `-t threads -m memoryMegabytes` and waits until it accepts connections. `wrapper` goes
+  /// before the program (valgrind and its options), `moreArguments` after all others.
   init(
-    _ choice: ServerChoice, threads: Int, floorSizes: FloorSizes?, wrapper: [String] = [], moreArguments: [String] = [],
-    startSeconds: Int = 10
+    _ choice: ServerChoice, threads: Int, memoryMegabytes: Int = 1024, floorSizes: FloorSizes?, wrapper: [String] = [],
+    moreArguments: [String] = [], startSeconds: Int = 10
   ) throws {
     self.choice = choice
     port = try LoadSockets.freePort()
@@ -57,7 +57,8 @@ final class ServerUnderTest {
     if choice.isFloor, let floorSizes {
       words += [LoadHost.programPath] + FloorServer.arguments(port: port, sizes: floorSizes)
     } else {
-      words += [choice.words[0], "-l", "127.0.0.1", "-p", "\(port)", "-U", "0", "-t", "\(threads)", "-m", "1024"]
+      words += [choice.words[0], "-l", "127.0.0.1", "-p", "\(port)", "-U", "0", "-t", "\(threads)"]
+      words += ["-m", "\(memoryMegabytes)"]
       words += LoadHost.isRoot ? ["-u", "root"] : []
       words += choice.words.dropFirst() + moreArguments
     }
@@ -66,6 +67,9 @@ final class ServerUnderTest {
   }
 
   func processorNanoseconds() throws -> UInt64 { try process.processorNanoseconds() }
+
+  /// The server's resident memory.
+  func residentByteCount() throws -> Int { try process.residentByteCount() }
 
   /// Waits until the server's background work is done: less than 2 % of a processor over 50 ms, or ten seconds.
   func settle() throws {

@@ -100,11 +100,16 @@ public struct LoadSockets: ~Copyable {
     polled[index].events = Int16(isWatched ? POLLIN | POLLOUT : POLLIN)
   }
 
-  /// Receives into `buffer` and returns the byte count; 0 when nothing is there, nil when the peer has closed.
-  public func receive(_ index: Int, into buffer: inout [UInt8]) throws(LoadFailure) -> Int? {
-    // Sound: recv writes at most the array's count bytes into the array's own storage.
+  /// Receives into `buffer` from `start` on and returns the byte count; 0 when nothing is there, nil when the peer has
+  /// closed.
+  public func receive(
+    _ index: Int, into buffer: inout [UInt8], from start: Int = 0
+  ) throws(LoadFailure) -> Int? {
+    precondition(start >= 0 && start < buffer.count, "receive: no room in the buffer")
+    // Sound: start was checked above, and recv writes at most to the end of the array's own storage.
     let received = unsafe buffer.withUnsafeMutableBytes { bytes in
-      unsafe recv(polled[index].fd, bytes.baseAddress, bytes.count, 0)
+      let room = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start...])
+      return unsafe recv(polled[index].fd, room.baseAddress, room.count, 0)
     }
     if received > 0 { return received }
     if received == 0 || errno == ECONNRESET { return nil }
@@ -207,10 +212,13 @@ public struct LoadProcess: ~Copyable {
 
   /// Starts `words[0]` (searched in PATH when it has no slash) with the other words as arguments, its input and output
   /// on /dev/null. Throws when the program cannot be started.
-  public init(_ words: [String]) throws(LoadFailure) {
+  public init(_ words: [String]) throws(LoadFailure) { try self.init(words, output: nil) }
+
+  /// The same with the descriptor `output` as the program's output.
+  init(_ words: [String], output: Int32?) throws(LoadFailure) {
     let log = try LoadProcess.makeErrorLog()
     do {
-      processID = try LoadProcess.spawn(words, errorLog: log)
+      processID = try LoadProcess.spawn(words, output: output, errorLog: log)
     } catch {
       _ = close(log)
       throw error
@@ -219,7 +227,7 @@ public struct LoadProcess: ~Copyable {
   }
 
   /// Starts the program and returns its process id.
-  private static func spawn(_ words: [String], errorLog: Int32) throws(LoadFailure) -> pid_t {
+  private static func spawn(_ words: [String], output: Int32?, errorLog: Int32) throws(LoadFailure) -> pid_t {
     // Sound: the strdup'd words live until the defer, after posix_spawnp has copied them; the list ends with nil.
     var list = unsafe words.map { unsafe strdup($0) }
     unsafe list.append(nil)
@@ -229,7 +237,11 @@ public struct LoadProcess: ~Copyable {
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-    unsafe posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+    if let output {
+      unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
+    } else {
+      unsafe posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+    }
     unsafe posix_spawn_file_actions_adddup2(&actions, errorLog, 2)
     var child: pid_t = 0
     let status = unsafe posix_spawnp(&child, words[0], &actions, nil, list, environ)
@@ -244,6 +256,15 @@ public struct LoadProcess: ~Copyable {
     guard !isReaped else { return false }
     isReaped = waitpid(processID, nil, WNOHANG) != 0
     return !isReaped
+  }
+
+  /// Waits for the process to end by itself and returns its exit status, or 128 and above when a signal ended it.
+  mutating func waitForEnd() -> Int32 {
+    var status: Int32 = 0
+    // Sound: status is a local value that the call fills.
+    while unsafe waitpid(processID, &status, 0) < 0 && errno == EINTR {}
+    isReaped = true
+    return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
   }
 
   /// Asks the process to end (SIGTERM) and waits for it; kills it when it has not ended in time.
