@@ -211,7 +211,8 @@ final class FuzzPeer {
       switch step {
       case .close, .watch: return client.input.removeAll()
       case .awaitInput: return checkWaiting(client)
-      case .flushReply, .yield: if consumed == 0, composed == 0 { object("\(step) without progress") }
+      case .flushReply: if composed == 0 { object("flushReply without a reply") }
+      case .yield: if consumed == 0, composed == 0 { object("yield without progress") }
       }
     }
   }

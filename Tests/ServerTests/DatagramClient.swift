@@ -42,6 +42,9 @@ final class DatagramClient: Sendable {
 
   deinit { close(descriptor) }
 
+  /// Waits until the server answers: TCP may be open a moment before UDP is. False when it does not.
+  func waitForServer() -> Bool { eventually { ask("version\r\n", id: 0) != nil } }
+
   /// Sends bytes as they are, header or not.
   func send(raw bytes: [UInt8]) { _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
 

@@ -16,8 +16,7 @@ extension ServerSuite {
         port = try ServerProcess.unusedPort()
         server = try ServerProcess(arguments: ["-U", "\(port)"] + arguments)
         client = DatagramClient(port: port)
-        // TCP may be open a moment before UDP is.
-        #expect(eventually { client.ask("version\r\n", id: 0) != nil })
+        #expect(client.waitForServer())
       }
 
       func connect() throws -> TextClient { try TextClient(port: server.port) }
@@ -254,6 +253,7 @@ extension ServerSuite {
       let process = try launch(["-l", "127.0.0.1,127.0.0.2", "-p", "\(tcp)", "-U", "\(udp)", "-t", "3"])
       #expect(eventually { (try? TextClient(port: tcp)) != nil })
       let clients = ["127.0.0.1", "127.0.0.2"].map { DatagramClient(port: udp, host: $0) }
+      #expect(clients.allSatisfy { $0.waitForServer() })
       #expect(clients[0].ask("set a 0 0 1\r\nx\r\n", id: 1) == "STORED\r\n")
       #expect(clients[1].ask("get a\r\n", id: 2) == "VALUE a 0 1\r\nx\r\nEND\r\n")
       #expect(ListeningSockets(process.processIdentifier).udp == 2)

@@ -113,7 +113,9 @@ extension ServerSuite {
       let client = try TextClient(port: server.port)
       let request = "get a\r\nset a 0 0 10\r\n0123456789\r\n"
       let floods = try (0..<2).map { _ in try Flood(port: server.port, request) }
-      #expect(eventually { floods.allSatisfy { $0.receivedByteCount > 1_000_000 } })
+      // Until the server has all the memory that serving them takes.
+      let warm = facts.isSanitized ? 10_000 : 1_000_000
+      #expect(eventually { floods.allSatisfy { $0.receivedByteCount > warm } })
       let silent = try PlainSocket(.ipv4(server.port), receiveByteCount: 4096)
       silent.send("watch fetchers mutations\r\n")
       #expect(silent.receiveLine() == "OK\r\n")

@@ -160,8 +160,9 @@ extension Engine {
     else { return .refused(.noMemoryForNewItem) }
     reservation.window().write(decimal: request.initial, digits: digits)
     reservation.advance(digits)
-    reservation.item.cas = store.value.newCAS(request.newCAS)
-    if request.key.isEncoded { reservation.item.flags.insert(.keyIsEncoded) }
+    let item = reservation.item
+    item.cas = store.value.newCAS(request.newCAS)
+    if request.key.isEncoded { item.flags.insert(.keyIsEncoded) }
     let result = store.value.place(reservation, nil, hash, now: now, held)
     counters.add(.totalItems)
     return Response(outcome: .number(request.initial), cas: result.cas, valueByteCount: digits, exptime: exptime)

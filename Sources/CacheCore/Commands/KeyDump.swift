@@ -31,6 +31,8 @@ extension Session {
       buckets += 1
       switch engine.dumpBucket(&dump) {
       case .more: break
+      // There was room for that many, but none of them is shown: nothing to send, so on with the walk.
+      case .wait where engine.reply.isEmpty: break
       case .wait:
         begin(.dumping(dump))
         return .flushReply
