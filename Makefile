@@ -1,6 +1,7 @@
 # Everything one can do here. `make` alone lists it. CI calls only these targets; each installs what it needs.
 # Variables: ARGS (server arguments), PREFIX and DESTDIR (install), SEED and STEPS (sim), TARGET and SECONDS (fuzz),
-# ROUNDS and CASES (bench, hitrate, density), TRACES (hitrate), REQUESTS (hitrate, shift), SERVER and CLIENTS (clients).
+# ROUNDS and CASES (bench, hitrate, density), TRACES (hitrate), REQUESTS (hitrate, shift), SERVER and CLIENTS (clients),
+# SERVER, OPPONENT, SECONDS, ITEMS and ROUNDS (soaks).
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -30,10 +31,9 @@ CLIENTS_PIP := aiomcache==0.8.2 emcache==1.3.3 marisa-trie==1.2.1 meta-memcache=
 CLIENTS_PIP_APART := memcache==0.14.0 anyio==3.7.1 hashring==1.5.1 idna==3.20 sniffio==1.3.1
 BENCH_PACKAGES := memcached valgrind
 
-.PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program watcher-soak bench \
-	bench-quick bench-instructions hitrate density shift debug-server debug-verbs-test install clean clients \
-	clients-quick build-packages test-packages bench-packages \
-	clients-packages
+.PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program watcher-soak \
+	large-soak expiry-soak growth-soak bench bench-quick bench-instructions hitrate density shift debug-server \
+	debug-verbs-test install clean clients clients-quick build-packages test-packages bench-packages clients-packages
 
 help: ## This list.
 	@echo "make run      then, in another terminal:  telnet 127.0.0.1 11211"
@@ -158,6 +158,21 @@ fuzz-minimise: fuzz-program ## Keep what make fuzz found: make fuzz-minimise TAR
 
 watcher-soak: build ## Two minutes of full load, without and with a watcher that never reads; fails above 5 %.
 	SERVER=$(or $(SERVER),$(BINARY)) /usr/bin/python3 Tests/soak/watcher.py
+
+# $(call soak,SCRIPT AND OPTIONS): ours and an OPPONENT, memcached unless told otherwise.
+soak = SERVER=$(or $(SERVER),$(BINARY)) OPPONENT=$(OPPONENT) /usr/bin/python3 Tests/soak/$(1)
+
+large-soak: SECONDS ?= 600
+large-soak: $(if $(SERVER),,build) bench-packages ## 1 KB to 10 MB in 256 MB; ours refuses no set: SECONDS=600.
+	$(call soak,large.py --seconds $(SECONDS))
+
+expiry-soak: $(if $(SERVER),,build) bench-packages ## How late expired items leave, and what it costs; five minutes.
+	$(call soak,expiry.py)
+
+growth-soak: ITEMS ?= 33554432
+growth-soak: ROUNDS = 1
+growth-soak: $(if $(SERVER),,build) bench-packages ## The longest get while the hash table grows: ITEMS=33554432 ROUNDS=3.
+	$(call soak,growth.py --items $(ITEMS) --rounds $(ROUNDS))
 
 bench: build bench-packages ## Ours and Debian's memcached in turn on the same load: CPU, throughput, latency, instructions.
 	$(RELEASE) --product swiftcached-bench

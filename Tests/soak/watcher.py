@@ -10,29 +10,18 @@
 # Not a test of what the watcher is told: that is ServerTests/WatcherTests.
 import argparse
 import multiprocessing
-import os
 import socket
 import statistics
-import subprocess
 import sys
 import time
+
+from servers import OURS, Server, add_server_options, connect, receive, report
 
 ALLOWED = 0.05
 ALLOWED_KILOBYTES = 4096
 # A cache of some size, so that five per cent of its memory mean something.
 KEYS = 64 * 300
 PIPELINE = 64
-
-
-def connect(port):
-    client = socket.create_connection(("127.0.0.1", port))
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return client
-
-
-def receive(client, count):
-    while count > 0:
-        count -= len(client.recv(min(count, 1 << 20)))
 
 
 def load(port, number, requests, stopping):
@@ -66,22 +55,6 @@ def load(port, number, requests, stopping):
     client.close()
 
 
-def resident_kilobytes(process):
-    with open(f"/proc/{process.pid}/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
-
-
-def stats(port):
-    client = connect(port)
-    client.sendall(b"stats\r\n")
-    text = b""
-    while not text.endswith(b"END\r\n"):
-        text += client.recv(65536)
-    client.close()
-    lines = (line.split(" ", 2) for line in text.decode().split("\r\n") if line.startswith("STAT "))
-    return {words[1]: words[2] for words in lines}
-
-
 def watch(port):
     watcher = socket.socket()
     watcher.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -99,37 +72,21 @@ def measure(seconds, requests):
     return (sum(requests) - before) / (time.monotonic() - start)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--server", default=os.environ.get("SERVER", ".build/release/swiftcached"))
+    add_server_options(parser)
     parser.add_argument("--seconds", type=float, default=60, help="with a watcher, and as many without")
     parser.add_argument("--slice", type=float, default=10)
     parser.add_argument("--clients", type=int, default=4)
     arguments = parser.parse_args()
-    port = free_port()
-    command = [arguments.server, "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-m", "64"]
-    if os.getuid() == 0:
-        command += ["-u", "nobody"]
-    server = subprocess.Popen(command)
+    server = Server(OURS, arguments.server, "-m", "64")
     requests = multiprocessing.Array("Q", arguments.clients, lock=False)
     stopping = multiprocessing.Event()
     clients = [
-        multiprocessing.Process(target=load, args=(port, number, requests, stopping), daemon=True)
+        multiprocessing.Process(target=load, args=(server.port, number, requests, stopping), daemon=True)
         for number in range(arguments.clients)
     ]
     try:
-        for _ in range(500):
-            try:
-                connect(port).close()
-                break
-            except OSError:
-                time.sleep(0.01)
         for client in clients:
             client.start()
         measure(min(arguments.slice, 3), requests)  # Everything is touched once before memory is measured.
@@ -138,15 +95,15 @@ def main():
         without, watched, memory_without, memory_watched = [], [], [], []
         for _ in range(pairs):
             without.append(measure(arguments.slice, requests))
-            memory_without.append(resident_kilobytes(server))
-            watcher = watch(port)
+            memory_without.append(server.resident_kilobytes())
+            watcher = watch(server.port)
             watched.append(measure(arguments.slice, requests))
-            memory_watched.append(resident_kilobytes(server))
+            memory_watched.append(server.resident_kilobytes())
             watcher.close()
             print(f"without {without[-1]:10.0f}/s {memory_without[-1]:8d} KB", end="   ")
             print(f"with {watched[-1]:10.0f}/s {memory_watched[-1]:8d} KB", flush=True)
         without.append(measure(arguments.slice, requests))
-        dropped = stats(port).get("log_worker_dropped", "0")
+        dropped = server.stats().get("log_worker_dropped", "0")
         if not all(client.is_alive() for client in clients):
             raise SystemExit("a client has failed")
     finally:
@@ -154,8 +111,7 @@ def main():
         for client in clients:
             if client.pid:
                 client.join(10)
-        server.terminate()
-        server.wait()
+        server.stop()
     ratios = [2 * value / (without[index] + without[index + 1]) for index, value in enumerate(watched)]
     ratio = statistics.median(ratios)
     growth = max(memory_watched) - min(memory_without)
@@ -173,9 +129,7 @@ def main():
         failures.append(f"memory grows by {growth} KB, more than {allowed:.0f} KB")
     if int(dropped) == 0:
         failures.append("no line was dropped: the watcher was never full, nothing was measured")
-    for failure in failures:
-        print("FAILED:", failure)
-    return 1 if failures else 0
+    return report(failures)
 
 
 if __name__ == "__main__":
