@@ -17,6 +17,14 @@ static inline void csystem_futex_wait(const void *word, uint32_t expected) {
   syscall(SYS_futex, word, 0 | 128, expected, (void *)0, (void *)0, 0);
 }
 
+/// The same for at most so long.
+static inline void csystem_futex_wait_milliseconds(const void *word, uint32_t expected, int64_t milliseconds) {
+  struct {
+    int64_t seconds, nanoseconds;
+  } timeout = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+  syscall(SYS_futex, word, 0 | 128, expected, &timeout, (void *)0, 0);
+}
+
 /// Wakes one sleeper on word. FUTEX_WAKE | FUTEX_PRIVATE_FLAG.
 static inline void csystem_futex_wake_one(const void *word) {
   syscall(SYS_futex, word, 1 | 128, 1, (void *)0, (void *)0, 0);

@@ -41,7 +41,7 @@ public enum SystemCalls {
     return UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
   }
 
-  public static func sleep(milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
+  public static func sleep(microseconds: Int) { usleep(UInt32(clamping: microseconds)) }
 
   /// CPU time of the process so far.
   public static var cpuMicroseconds: (user: UInt64, system: UInt64) {

@@ -12,6 +12,8 @@ enum CrossChecks {
     try checkItemSize(draft.settings)
     try checkChunkMax(draft.settings)
     if let text = draft.slabSizesText { draft.settings.slabSizes = try slabSizes(text, draft.settings) }
+    if draft.slabSizesText != nil { draft.settings.slabTableWasGiven = true }
+    if !draft.settings.lruMaintainer { draft.settings.evictionPolicy = .flat }
     try checkLists(draft.settings)
     try checkPorts(draft.settings)
     if !draft.settings.portWasGiven && draft.settings.udpPort != 0 { draft.settings.port = draft.settings.udpPort }

@@ -59,9 +59,17 @@ extension ExtendedOptionTable {
   }
 
   static func slabAutomove(_ draft: inout Draft, _ value: String) throws(OptionError) {
-    let level = NumberText.leadingInteger(value)
+    draft.settings.slabAutomoveByAge = value == "age"
+    let level = value == "age" ? 1 : NumberText.leadingInteger(value)
     guard (0...2).contains(level) else { throw .failure("slab_automove must be between 0 and 2") }
     draft.settings.slabAutomove = level
+  }
+
+  static func slabAutomoveGoal(_ draft: inout Draft, _ value: String) throws(OptionError) {
+    guard let goal = AutomoveGoal(rawValue: value) else {
+      throw .failure("Unknown slab_automove_goal option (hits, balanced, bytes)")
+    }
+    draft.settings.slabAutomoveGoal = goal
   }
 
   static func slabAutomoveRatio(_ draft: inout Draft, _ value: String) throws(OptionError) {
@@ -83,6 +91,7 @@ extension ExtendedOptionTable {
     guard kilobytes > 0 else { throw .failure("slab_chunk_max must be >= 0") }
     guard kilobytes <= pageBytes >> 10 else { throw .failure("slab_chunk_max must be specified in kilobytes.") }
     draft.settings.slabChunkMaxBytes = kilobytes << 10
+    draft.settings.slabTableWasGiven = true
     draft.slabChunkMaxWasGiven = true
   }
 
@@ -101,25 +110,43 @@ extension ExtendedOptionTable {
     draft.settings.lruCrawlerToCrawl = items
   }
 
+  static func evictionPolicy(_ draft: inout Draft, _ value: String) throws(OptionError) {
+    guard let policy = EvictionPolicy(rawValue: value) else {
+      throw .failure("Unknown lru_policy option (s3fifo, segmented, flat)")
+    }
+    draft.settings.evictionPolicy = policy
+    draft.policyWasGiven = true
+  }
+
+  /// Who tunes the segments wants segments.
+  private static func chooseSegments(_ draft: inout Draft) {
+    if !draft.policyWasGiven { draft.settings.evictionPolicy = .segmented }
+  }
+
   static func hotPercent(_ draft: inout Draft, _ value: String) throws(OptionError) {
     draft.settings.hotLRUPercent = try percent(value, of: "hot_lru_pct")
+    chooseSegments(&draft)
   }
 
   static func warmPercent(_ draft: inout Draft, _ value: String) throws(OptionError) {
     draft.settings.warmLRUPercent = try percent(value, of: "warm_lru_pct")
+    chooseSegments(&draft)
   }
 
   static func hotMaxFactor(_ draft: inout Draft, _ value: String) throws(OptionError) {
     draft.settings.hotMaxFactor = try factor(value, of: "hot_max_factor")
+    chooseSegments(&draft)
   }
 
   static func warmMaxFactor(_ draft: inout Draft, _ value: String) throws(OptionError) {
     draft.settings.warmMaxFactor = try factor(value, of: "warm_max_factor")
+    chooseSegments(&draft)
   }
 
   static func temporaryTTL(_ draft: inout Draft, _ value: String) {
     draft.settings.temporaryTTLSeconds = NumberText.leadingInteger(value)
     draft.settings.temporaryLRU = true
+    chooseSegments(&draft)
   }
 
   static func tailRepairTime(_ draft: inout Draft, _ value: String) throws(OptionError) {
@@ -131,6 +158,7 @@ extension ExtendedOptionTable {
   /// The defaults of release 1.4. Its hash is not brought back: one keyed hash serves every name.
   static func noModern(_ draft: inout Draft, _ value: String) {
     if !draft.slabChunkMaxWasGiven { draft.settings.slabChunkMaxBytes = pageBytes }
+    draft.settings.slabTableWasGiven = true
     draft.settings.slabReassign = false
     draft.settings.slabAutomove = 0
     draft.settings.maxConnectionsFast = false

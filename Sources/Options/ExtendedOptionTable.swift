@@ -33,21 +33,24 @@ public enum ExtendedOptionTable {
     ExtendedOptionRow(
       "no_hashexpand", .memory, "never grow the hash table", .set(\.hashExpandEnabled, to: false)),
     ExtendedOptionRow(
-      "slab_reassign", .memory, "allow pages to move between slab classes (default)", .set(\.slabReassign, to: true),
-      .withoutEffectYet),
+      "slab_reassign", .memory, "allow pages to move between slab classes (default)", .set(\.slabReassign, to: true)),
     ExtendedOptionRow("no_slab_reassign", .memory, "leave pages where they are", .set(\.slabReassign, to: false)),
     ExtendedOptionRow(
-      "slab_automove", value: "<num>", bare: "1", .memory,
-      "move pages on its own: 0 no, 1 yes, 2 on every eviction (default: 1)", .run(slabAutomove), .withoutEffectYet),
+      "slab_automove", value: "<num|age>", bare: "1", .memory,
+      "move pages between classes: 0 no, 1 where they earn most, 2 the same eagerly, age by age (default: 1)",
+      .run(slabAutomove)),
     ExtendedOptionRow(
       "no_slab_automove", .memory, "same as slab_automove=0", .run { draft, _ in draft.settings.slabAutomove = 0 }),
     ExtendedOptionRow(
+      "slab_automove_goal", value: "<name>", .memory,
+      "what pages are moved for: hits, bytes or balanced between the two (default: balanced)", .run(slabAutomoveGoal)),
+    ExtendedOptionRow(
       "slab_automove_ratio", value: "<ratio>", .memory,
       "a class whose oldest item is younger than this part of the average gets a page (default: 0.8)",
-      .run(slabAutomoveRatio), .withoutEffectYet),
+      .run(slabAutomoveRatio)),
     ExtendedOptionRow(
       "slab_automove_window", value: "<num>", .memory, "rounds the automover looks back, from 3 to 1800 (default: 10)",
-      .run(slabAutomoveWindow), .withoutEffectYet),
+      .run(slabAutomoveWindow)),
     ExtendedOptionRow(
       "slab_automove_freeratio", value: "<ratio>", .memory, "part of memory to keep free", .nothing, .notInBuild),
     ExtendedOptionRow(
@@ -57,9 +60,12 @@ public enum ExtendedOptionTable {
       "slab_chunk_max", value: "<KiB>", .memory, "largest chunk, from 1 to 1024 (default: 512)", .run(slabChunkMax)),
     ExtendedOptionRow(
       "no_chunked_items", .memory, "chunks as large as a page",
-      .run { draft, _ in draft.settings.slabChunkMaxBytes = pageBytes }),
+      .run { draft, _ in
+        draft.settings.slabChunkMaxBytes = pageBytes
+        draft.settings.slabTableWasGiven = true
+      }),
     ExtendedOptionRow(
-      "track_sizes", .memory, "keep the histogram of \"stats sizes\"", .set(\.trackSizes, to: true)),
+      "track_sizes", .memory, "accepted; \"stats sizes\" always has its histogram", .set(\.trackSizes, to: true)),
   ]
 
   private static let listRows: [ExtendedOptionRow] = [
@@ -69,31 +75,31 @@ public enum ExtendedOptionTable {
       "no_lru_crawler", .lists, "remove expired items only when they are met", .set(\.lruCrawler, to: false)),
     ExtendedOptionRow(
       "lru_crawler_sleep", value: "<us>", .lists, "pause of the crawler between items, up to 1000000 (default: 100)",
-      missing: "Missing lru_crawler_sleep value", .run(crawlerSleep), .withoutEffectYet),
+      missing: "Missing lru_crawler_sleep value", .run(crawlerSleep)),
     ExtendedOptionRow(
       "lru_crawler_tocrawl", value: "<num>", .lists, "items per class and run; 0 is no limit (default: 0)",
-      missing: "Missing lru_crawler_tocrawl value", .run(crawlerToCrawl), .withoutEffectYet),
+      missing: "Missing lru_crawler_tocrawl value", .run(crawlerToCrawl)),
     ExtendedOptionRow(
-      "lru_maintainer", .lists, "segmented lists with a maintainer (default)", .set(\.lruMaintainer, to: true),
-      .withoutEffectYet),
+      "lru_maintainer", .lists, "lists kept in order in the background (default)", .set(\.lruMaintainer, to: true)),
     ExtendedOptionRow("no_lru_maintainer", .lists, "one flat list per class", .set(\.lruMaintainer, to: false)),
     ExtendedOptionRow(
+      "lru_policy", value: "<name>", .lists,
+      "order of eviction: s3fifo, segmented (as memcached) or flat (default: s3fifo)", .run(evictionPolicy)),
+    ExtendedOptionRow(
       "hot_lru_pct", value: "<percent>", .lists, "part of a class for the hot list, from 1 to 79 (default: 20)",
-      .run(hotPercent), .withoutEffectYet),
+      .run(hotPercent)),
     ExtendedOptionRow(
       "warm_lru_pct", value: "<percent>", .lists, "part of a class for the warm list, from 1 to 79 (default: 40)",
-      .run(warmPercent), .withoutEffectYet),
+      .run(warmPercent)),
     ExtendedOptionRow(
       "hot_max_factor", value: "<factor>", .lists,
-      "items leave the hot list at this factor of the cold list's age (default: 0.2)", .run(hotMaxFactor),
-      .withoutEffectYet),
+      "items leave the hot list at this factor of the cold list's age (default: 0.2)", .run(hotMaxFactor)),
     ExtendedOptionRow(
       "warm_max_factor", value: "<factor>", .lists,
-      "items leave the warm list at this factor of the cold list's age (default: 2.0)", .run(warmMaxFactor),
-      .withoutEffectYet),
+      "items leave the warm list at this factor of the cold list's age (default: 2.0)", .run(warmMaxFactor)),
     ExtendedOptionRow(
       "temporary_ttl", value: "<s>", .lists, "items living no longer than this have their own list and are not evicted",
-      .run(temporaryTTL), .notInBuild),
+      .run(temporaryTTL)),
     ExtendedOptionRow(
       "tail_repair_time", value: "<s>", .lists,
       "free items still referenced after this long, at least 10 (default: never)",

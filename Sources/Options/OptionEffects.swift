@@ -36,10 +36,12 @@ extension OptionTable {
     let factor = NumberText.leadingFraction(value)
     guard factor > 1 else { throw .failure("Factor must be greater than 1") }
     draft.settings.growthFactor = factor
+    draft.settings.slabTableWasGiven = true
   }
 
   static func slabMinimum(_ draft: inout Draft, _ value: String) throws(OptionError) {
     draft.settings.slabMinimumBytes = try positive(value, or: "Chunk size must be greater than 0")
+    draft.settings.slabTableWasGiven = true
   }
 
   static func threads(_ draft: inout Draft, _ value: String) throws(OptionError) {

@@ -67,6 +67,8 @@ struct Draft: Sendable {
   var slabSizesText: String?
   /// `-o slab_chunk_max` came before, so `no_modern` leaves it alone.
   var slabChunkMaxWasGiven = false
+  /// `-o lru_policy` came: what tunes another order does not choose it.
+  var policyWasGiven = false
 }
 
 /// What an option does when it is met.

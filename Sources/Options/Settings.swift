@@ -28,6 +28,16 @@ public struct ListenAddress: Sendable, Equatable {
   }
 }
 
+/// In which order items are evicted; `-o lru_policy`.
+public enum EvictionPolicy: String, Sendable, CaseIterable {
+  case s3fifo, segmented, flat
+}
+
+/// What the page mover wants more of; `-o slab_automove_goal`.
+public enum AutomoveGoal: String, Sendable, CaseIterable {
+  case hits, balanced, bytes
+}
+
 /// Everything an operator can set, with the reference's defaults.
 public struct Settings: Sendable {
   public init() {}
@@ -59,6 +69,8 @@ public struct Settings: Sendable {
   public var itemSizeMaxBytes = 1 << 20
   /// Above 1, at most 4294967295.
   public var growthFactor = 1.25
+  /// -f, -n, slab_sizes or slab_chunk_max was given: the slab table follows them, and is not chosen by the server.
+  public var slabTableWasGiven = false
   public var slabMinimumBytes = 48
   public var slabChunkMaxBytes = 512 << 10
   /// `-o slab_sizes` as written (not rounded to 8), ascending, at most 62; empty means the growth factor decides.
@@ -73,12 +85,16 @@ public struct Settings: Sendable {
   public var hashAlgorithm: String?
   public var slabReassign = true
   public var slabAutomove = 1
+  /// `slab_automove=age`: pages go by the age of items, as in the reference, instead of by what they are worth.
+  public var slabAutomoveByAge = false
+  public var slabAutomoveGoal = AutomoveGoal.balanced
   public var slabAutomoveRatio = 0.8
   public var slabAutomoveWindow = 10
   public var lruCrawler = true
   public var lruCrawlerSleepMicroseconds = 100
   public var lruCrawlerToCrawl = 0
   public var lruMaintainer = true
+  public var evictionPolicy = EvictionPolicy.s3fifo
   public var hotLRUPercent = 20
   public var warmLRUPercent = 40
   public var hotMaxFactor = 0.2

@@ -8,8 +8,16 @@ public struct RuntimeSettings: Sendable {
   /// Age of the last flush's cut-off, in seconds since the start; 0 without a flush.
   public var oldestSeconds: Int
   public var detailEnabled: Bool
+  /// Of the slab table in use, which the server may have chosen itself.
+  public var growthFactor: Double
+  public var largestChunkBytes: Int
 
-  public init(memoryLimitBytes: Int, verbosity: Int, oldestSeconds: Int, detailEnabled: Bool) {
+  public init(
+    memoryLimitBytes: Int, verbosity: Int, oldestSeconds: Int, detailEnabled: Bool, growthFactor: Double,
+    largestChunkBytes: Int
+  ) {
+    self.growthFactor = growthFactor
+    self.largestChunkBytes = largestChunkBytes
     self.memoryLimitBytes = memoryLimitBytes
     self.verbosity = verbosity
     self.oldestSeconds = oldestSeconds
@@ -20,13 +28,7 @@ public struct RuntimeSettings: Sendable {
 /// The rows of `stats settings`: name and value without the word STAT.
 public func settingsReport(_ settings: Settings, runtime: RuntimeSettings) -> [(name: String, value: String)] {
   SettingsReport.network(settings, runtime) + SettingsReport.process(settings, runtime)
-    + SettingsReport.memory(settings) + SettingsReport.lists(settings) + SettingsReport.rest(settings)
-}
-
-/// What the memory engine of this build does, whatever its options were set to: the report says what is true.
-enum Built {
-  static let movesPages = false
-  static let segmentsLists = false
+    + SettingsReport.memory(settings, runtime) + SettingsReport.lists(settings) + SettingsReport.rest(settings)
 }
 
 /// The parts of the report and the texts in it that are not settings.
@@ -56,7 +58,7 @@ public enum SettingsReport {
   static func process(_ settings: Settings, _ runtime: RuntimeSettings) -> Rows {
     let severalInterfaces = settings.listenText?.contains(",") ?? false
     return [
-      ("growth_factor", fixed(settings.growthFactor)),
+      ("growth_factor", fixed(runtime.growthFactor)),
       ("chunk_size", "\(settings.slabMinimumBytes)"),
       ("num_threads", "\(settings.threads)"),
       ("num_threads_per_udp", severalInterfaces ? "1" : "\(settings.threads)"),
@@ -71,16 +73,16 @@ public enum SettingsReport {
     ]
   }
 
-  static func memory(_ settings: Settings) -> Rows {
+  static func memory(_ settings: Settings, _ runtime: RuntimeSettings) -> Rows {
     [
       ("item_size_max", "\(settings.itemSizeMaxBytes)"),
       ("maxconns_fast", yesNo(settings.maxConnectionsFast)),
       ("hashpower_init", "\(settings.hashPower)"),
-      ("slab_reassign", yesNo(settings.slabReassign && Built.movesPages)),
-      ("slab_automove", "\(Built.movesPages ? settings.slabAutomove : 0)"),
+      ("slab_reassign", yesNo(settings.slabReassign)),
+      ("slab_automove", "\(settings.slabAutomove)"),
       ("slab_automove_ratio", fixed(settings.slabAutomoveRatio)),
       ("slab_automove_window", "\(settings.slabAutomoveWindow)"),
-      ("slab_chunk_max", "\(settings.slabChunkMaxBytes)"),
+      ("slab_chunk_max", "\(runtime.largestChunkBytes)"),
     ]
   }
 
@@ -93,8 +95,8 @@ public enum SettingsReport {
       ("flush_enabled", yesNo(settings.flushEnabled)),
       ("dump_enabled", yesNo(settings.dumpEnabled)),
       ("hash_algorithm", hashAlgorithmName),
-      ("lru_maintainer_thread", yesNo(settings.lruMaintainer && Built.segmentsLists)),
-      ("lru_segmented", yesNo(settings.lruMaintainer && Built.segmentsLists)),
+      ("lru_maintainer_thread", yesNo(settings.lruMaintainer)),
+      ("lru_segmented", yesNo(settings.evictionPolicy != .flat)),
       ("hot_lru_pct", "\(settings.hotLRUPercent)"),
       ("warm_lru_pct", "\(settings.warmLRUPercent)"),
       ("hot_max_factor", fixed(settings.hotMaxFactor)),
@@ -115,6 +117,7 @@ public enum SettingsReport {
       ("num_napi_ids", "0"),
       ("memory_file", "(null)"),
       ("client_flags_size", "\(clientFlagsBytes)"),
+      ("lru_policy", settings.evictionPolicy.rawValue),
     ]
   }
 

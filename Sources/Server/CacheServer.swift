@@ -24,7 +24,6 @@ public struct CacheServer: ~Copyable {
   private var threads: [Thread] = []
   private var listeners: [Listener] = []
   private var datagramSockets: [Listener] = []
-  private let tunables = Tunables()
   private let watchers: Watchers
   private let loop: EventLoop
 
@@ -43,10 +42,9 @@ public struct CacheServer: ~Copyable {
     self.mailboxes = mailboxes
     modes = Modes(verbosity: settings.verbosity, countsPrefixes: settings.detailEnabled)
     connections = ConnectionTable(descriptorCount: settings.maxConnections + settings.threads * 4 + 256)
-    host = ServerHost(
-      settings, modes: modes, store: store, clock: clock, connectionTable: connections, tunables: tunables)
+    host = ServerHost(settings, modes: modes, store: store, clock: clock, connectionTable: connections)
     mainCounters = CounterSet()
-    maintenance = Maintenance(store: store, clock: clock, crawls: settings.lruCrawler, tunables: tunables)
+    maintenance = Maintenance(store: store, clock: clock)
     watchers = Watchers(
       wakeup: watcherBell, store: store, connections: connections, clock: clock,
       bufferByteCount: settings.watcherLogBufferKilobytes << 10)
@@ -102,7 +100,6 @@ public struct CacheServer: ~Copyable {
     var engine = EngineConfiguration(
       modes: modes, prefixes: PrefixCounts(delimiter: settings.prefixDelimiter),
       registry: CounterRegistry(sets: sets + [mainCounters]), versionText: Version.level)
-    engine.tunables = tunables
     engine.permissions = Permissions(settings)
     let context = WorkerContext(
       store: store, clock: clock, connections: connections, engine: engine, host: host, watchers: watchers,
@@ -119,9 +116,8 @@ public struct CacheServer: ~Copyable {
         pinned.destroy()
       }
     }
-    let maintenance = maintenance
-    try start("mc-maintenance") { maintenance.run() }
-    let (watchers, registry) = (watchers, engine.registry)
+    let (maintenance, watchers, registry) = (maintenance, watchers, engine.registry)
+    try start("mc-maintenance") { maintenance.run(registry) }
     try start("mc-log") { watchers.run(registry) }
   }
 

@@ -1,5 +1,6 @@
-// The background thread: grows the hash table and looks for expired items, in bounded steps with rests between them. It
-// holds no lock longer than a step; what a step does is in Store+Upkeep.
+// The background thread: grows the hash table, moves pages between slab classes, looks for expired items and keeps the
+// segments of the segmented order, in bounded steps with rests between them. It holds no lock longer than a step; what
+// a step does is in the core (Store+Upkeep, Store+Pages, Store+Expiry).
 import CacheCore
 import Events
 import Synchronization
@@ -8,96 +9,70 @@ final class Maintenance: Sendable {
   private let store: Pinned<Store>
   private let clock: StoreClock
   private let isStopping = Atomic<Bool>(false)
-  private let crawlsFromStart: Bool
-  private let tunables: Tunables
-  /// Between two walks through all classes.
-  private static let restBetweenCrawlsSeconds: UInt32 = 10
   /// Buckets moved under one hold of a stripe's lock: a request waits for at most this many.
   private static let bucketsPerStep = 64
   private static let stepsPerRound = 2048
-  private static let itemsPerStep = 256
-  /// A walk is spread over about a minute, in steps that a request on the same processor does not notice; a small cache
-  /// is done sooner.
-  private static let roundsPerWalk = 3000
-  private static let crawlingSleepMilliseconds = 20
+  /// Chunks the crawler looks at in one step; its pause between two is an option (lru_crawler_sleep).
+  private static let chunksPerStep = 4096
+  /// Between the end of a run of the crawler and the next: what has expired is gone within this and the run's own time.
+  private static let restBetweenCrawlsSeconds: UInt32 = 2
   private static let idleSleepMilliseconds = 100
 
-  init(store: Pinned<Store>, clock: StoreClock, crawls: Bool, tunables: Tunables) {
+  init(store: Pinned<Store>, clock: StoreClock) {
     self.store = store
     self.clock = clock
-    crawlsFromStart = crawls
-    self.tunables = tunables
   }
 
-  /// One walk of the crawler: which classes are left, and where it stands.
-  private struct Walk {
-    /// A bit for each class still to be walked.
-    var classes: UInt64
-    var startedSecond: UInt32
-    var examined: UInt64 = 0
-    var reclaimed: UInt64 = 0
-
-    var slabClass: Int { classes.trailingZeroBitCount }
+  func stop() {
+    isStopping.store(true, ordering: .relaxed)
+    store.value.maintenanceBell.ring()
   }
 
-  func stop() { isStopping.store(true, ordering: .relaxed) }
-
-  func run() {
-    var walk: Walk?
-    var nextWalkSecond: UInt32 = 0
+  func run(_ registry: CounterRegistry) {
+    var crawl: Crawl?
+    var nextCrawlSecond: UInt32 = 0
     while !isStopping.load(ordering: .relaxed) {
-      var steps = 0
-      while steps < Maintenance.stepsPerRound, store.value.growStep(buckets: Maintenance.bucketsPerStep) { steps += 1 }
-      if walk == nil, tunables.crawlerEnabled ?? crawlsFromStart {
-        walk = nextWalk(isDue: clock.now >= nextWalkSecond)
-        if walk != nil {
-          nextWalkSecond = clock.now + Maintenance.restBetweenCrawlsSeconds
-          store.value.noteCrawling(true)
-        }
+      var isBusy = grow()
+      while store.value.movesPagesNow, !isStopping.load(ordering: .relaxed) {
+        if !store.value.movePages(now: clock.now, hits: registry.hits) { break }
       }
-      if walk != nil {
-        crawl(&walk)
-        if walk == nil { store.value.noteCrawling(false) }
+      if crawl == nil { crawl = beginCrawl(isDue: clock.now >= nextCrawlSecond) }
+      if crawl != nil {
+        step(&crawl)
+        nextCrawlSecond = clock.now + Maintenance.restBetweenCrawlsSeconds
+        isBusy = isBusy || crawl != nil
       }
-      guard steps == 0 else { continue }
-      SystemCalls.sleep(
-        milliseconds: walk != nil ? Maintenance.crawlingSleepMilliseconds : Maintenance.idleSleepMilliseconds)
+      if store.value.maintainLists(now: clock.now) > 0 { isBusy = true }
+      if !isBusy { store.value.maintenanceBell.wait(milliseconds: Maintenance.idleSleepMilliseconds) }
     }
   }
 
-  /// What clients have asked for at once; otherwise everything, when it is time and something may be found.
-  private func nextWalk(isDue: Bool) -> Walk? {
-    let demand = isDue ? store.value.takeCrawlDemand() : store.value.takeExplicitCrawlDemand()
-    let existing = (UInt64(1) << UInt64(store.value.slabClassCount)) &- 2
-    guard demand & existing != 0 else { return nil }
-    return Walk(classes: demand & existing, startedSecond: clock.now)
+  /// Returns whether the hash table is still growing.
+  private func grow() -> Bool {
+    for _ in 0..<Maintenance.stepsPerRound {
+      if !store.value.growStep(buckets: Maintenance.bucketsPerStep) { return false }
+    }
+    return true
   }
 
-  /// A few steps. The walk is nil when it is over.
-  private func crawl(_ walk: inout Walk?) {
-    guard var current = walk else { return }
-    let steps = max(2, store.value.itemCount / (Maintenance.itemsPerStep * Maintenance.roundsPerWalk))
-    for _ in 0..<steps {
-      while true {
-        let step = store.value.crawlStep(
-          slabClass: current.slabClass, items: Maintenance.itemsPerStep, now: clock.now)
-        current.examined += UInt64(step.examined)
-        current.reclaimed += UInt64(step.reclaimed)
-        if !step.isAtHead { break }
-        if current.examined > 0 {
-          store.value.eventLog.noteCrawl(
-            slabClass: current.slabClass, elapsedSeconds: Int(clock.now) - Int(current.startedSecond),
-            examined: current.examined, reclaimed: current.reclaimed)
-        }
-        current.classes &= current.classes - 1
-        current.examined = 0
-        current.reclaimed = 0
-        if current.classes == 0 {
-          walk = nil
-          return
-        }
-      }
+  /// A run that a client has asked for at once; otherwise when it is time and something may be found.
+  private func beginCrawl(isDue: Bool) -> Crawl? {
+    guard store.value.tunables.crawlerEnabled else { return nil }
+    guard store.value.isCrawlDemanded || (isDue && store.value.mayCrawl(now: clock.now)) else { return nil }
+    return store.value.beginCrawl(now: clock.now)
+  }
+
+  /// One step and its pause. The crawl is nil when it is over.
+  private func step(_ crawl: inout Crawl?) {
+    guard var current = crawl else { return }
+    store.value.crawlStep(&current, chunks: Maintenance.chunksPerStep, now: clock.now)
+    let limit = store.value.tunables.crawlerToCrawl
+    if current.isDone || (limit > 0 && current.examinedCount >= limit) {
+      store.value.noteCrawlDone(current, now: clock.now)
+      crawl = nil
+      return
     }
-    walk = current
+    crawl = current
+    SystemCalls.sleep(microseconds: store.value.tunables.crawlerSleepMicroseconds)
   }
 }

@@ -14,19 +14,16 @@ final class ServerHost: Host {
   /// Addresses of the listeners by descriptor.
   private let listeners = Mutex<[Int32: String]>([:])
   private let datagramSockets = Mutex<[Int32: String]>([:])
-  private let tunables: Tunables
   private let libeventVersion = EventLoop.libeventVersion
 
   init(
-    _ settings: Settings, modes: Modes, store: Pinned<Store>, clock: StoreClock, connectionTable: ConnectionTable,
-    tunables: Tunables
+    _ settings: Settings, modes: Modes, store: Pinned<Store>, clock: StoreClock, connectionTable: ConnectionTable
   ) {
     configured = settings
     self.modes = modes
     self.store = store
     self.clock = clock
     self.connectionTable = connectionTable
-    self.tunables = tunables
   }
 
   func noteListener(_ descriptor: Int32, address: String) {
@@ -64,8 +61,10 @@ final class ServerHost: Host {
   func settings() -> [(name: String, value: String)] {
     let runtime = RuntimeSettings(
       memoryLimitBytes: store.value.memoryLimitBytes, verbosity: modes.verbosity,
-      oldestSeconds: Int(store.value.lastFlush), detailEnabled: modes.countsPrefixes)
-    return tunables.applied(to: settingsReport(configured, runtime: runtime), ratioText: SettingsReport.fixed)
+      oldestSeconds: Int(store.value.lastFlush), detailEnabled: modes.countsPrefixes,
+      growthFactor: store.value.slabGrowthFactor, largestChunkBytes: store.value.largestChunkByteCount)
+    let rows = settingsReport(configured, runtime: runtime)
+    return store.value.tunables.applied(to: rows, ratioText: SettingsReport.fixed)
   }
 
   func connections() -> [ConnectionFacts] {

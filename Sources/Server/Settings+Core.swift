@@ -9,6 +9,7 @@ extension StoreConfiguration {
     self.init()
     memoryLimitBytes = settings.memoryLimitBytes
     self.reserveBytes = settings.largePages ? 0 : reserveBytes
+    slabs.rule = settings.slabTableWasGiven ? .reference : .fitted(memoryByteCount: settings.memoryLimitBytes)
     slabs.growthFactor = settings.growthFactor
     slabs.minimumByteCount = settings.slabMinimumBytes
     slabs.chunkMaxByteCount = settings.slabChunkMaxBytes
@@ -19,8 +20,29 @@ extension StoreConfiguration {
     hashPower = settings.hashPower
     hashExpandEnabled = settings.hashExpandEnabled
     workerCount = settings.threads
+    movesPages = settings.slabReassign
+    movesByAge = settings.slabAutomoveByAge
+    moveGoal = MoveGoal(rawValue: settings.slabAutomoveGoal.rawValue) ?? .balanced
+    setTunables(settings)
     backing = settings.largePages ? .hugePages : .lazy
     self.startedAtUnixSeconds = startedAtUnixSeconds
+  }
+
+  private func setTunables(_ settings: Settings) {
+    tunables.setDefault(.crawler, settings.lruCrawler ? 1 : 0)
+    tunables.setDefault(.crawlerSleepMicroseconds, UInt64(clamping: settings.lruCrawlerSleepMicroseconds))
+    tunables.setDefault(.crawlerToCrawl, UInt64(clamping: settings.lruCrawlerToCrawl))
+    tunables.setDefault(.automove, UInt64(clamping: settings.slabAutomove))
+    tunables.setDefault(.automoveRatio, ratio: settings.slabAutomoveRatio)
+    tunables.setDefault(.automoveWindow, UInt64(clamping: settings.slabAutomoveWindow))
+    tunables.setDefault(.hotPercent, UInt64(clamping: settings.hotLRUPercent))
+    tunables.setDefault(.warmPercent, UInt64(clamping: settings.warmLRUPercent))
+    tunables.setDefault(.hotMaxFactor, ratio: settings.hotMaxFactor)
+    tunables.setDefault(.warmMaxFactor, ratio: settings.warmMaxFactor)
+    tunables.setDefault(.temporaryLRU, settings.temporaryLRU ? 1 : 0)
+    tunables.setDefault(.temporaryTTLSeconds, UInt64(clamping: settings.temporaryTTLSeconds))
+    let order = EvictionOrder.named(settings.evictionPolicy.rawValue) ?? .s3fifo
+    tunables.setDefault(.order, UInt64(order.rawValue))
   }
 }
 
@@ -30,9 +52,7 @@ extension Permissions {
     flush = settings.flushEnabled
     dump = settings.dumpEnabled
     shutdown = settings.shutdownCommandEnabled
-    sizes = settings.trackSizes
     watch = settings.watchEnabled
-    crawler = settings.lruCrawler
   }
 }
 

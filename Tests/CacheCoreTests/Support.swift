@@ -79,10 +79,19 @@ func withInput<Result>(_ bytes: [UInt8], _ body: (RawSpan, ByteRange) -> Result)
   return body(buffer.span, ByteRange(start: 0, end: bytes.count))
 }
 
+extension StoreConfiguration {
+  /// The order that the store evicts in; for the copies of this configuration too.
+  var order: EvictionOrder {
+    get { tunables.order }
+    nonmutating set { tunables.setDefault(.order, UInt64(newValue.rawValue)) }
+  }
+}
+
 /// A store of its own for one test, with a clock that only the test moves.
 final class TestStore {
   let store: Pinned<Store>
   var now = ClockBase.startSeconds
+  private let isOwner: Bool
   static let startedAtUnixSeconds: Int64 = 1_700_000_000
 
   init(_ change: (inout StoreConfiguration) -> Void = { _ in }) {
@@ -93,9 +102,17 @@ final class TestStore {
     configuration.startedAtUnixSeconds = TestStore.startedAtUnixSeconds
     change(&configuration)
     store = Store.make(configuration)!
+    isOwner = true
   }
 
-  deinit { store.destroy() }
+  /// Another thread's way to the same store, with a clock of its own. The first outlives it.
+  init(sharing store: Pinned<Store>, now: UInt32) {
+    self.store = store
+    self.now = now
+    isOwner = false
+  }
+
+  deinit { if isOwner { store.destroy() } }
 
   /// Stores as a client does: `exptime` in the client's terms. Throws what the reservation throws.
   @discardableResult
@@ -181,6 +198,15 @@ final class TestStore {
     }
   }
 
+  /// A whole run of the crawler.
+  @discardableResult
+  func crawl(chunksPerStep: Int = 100) -> Crawl {
+    var crawl = store.value.beginCrawl(now: now)
+    while !crawl.isDone { store.value.crawlStep(&crawl, chunks: chunksPerStep, now: now) }
+    store.value.noteCrawlDone(crawl, now: now)
+    return crawl
+  }
+
   func growStep(buckets: Int) -> Bool { store.value.growStep(buckets: buckets) }
 
   var statistics: ClassStatistics { store.value.figures().statistics }
@@ -189,7 +215,7 @@ final class TestStore {
   /// The class that an item of this size lies in.
   func slabClass(key: String, valueByteCount: Int) -> Int {
     store.value.slabs.classes.slabClass(
-      for: ItemLayout.overhead(keyByteCount: key.utf8.count, hasClientFlags: false, casByteCount: 8) + valueByteCount)!
+      for: ItemLayout.overhead(keyByteCount: key.utf8.count, hasClientFlags: false, casByteCount: 8) + valueByteCount)
   }
 }
 

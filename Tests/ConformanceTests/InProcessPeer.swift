@@ -20,11 +20,13 @@ final class InProcessPeer: TranscriptPeer {
     server = InProcessServer(
       StoreConfiguration(settings, startedAtUnixSeconds: 0), permissions: Permissions(settings),
       delimiter: settings.prefixDelimiter, countsPrefixes: settings.detailEnabled
-    ) { modes, tunables in
+    ) { modes, store in
       let runtime = RuntimeSettings(
-        memoryLimitBytes: settings.memoryLimitBytes, verbosity: modes.verbosity, oldestSeconds: 0,
-        detailEnabled: modes.countsPrefixes)
-      return tunables.applied(to: settingsReport(settings, runtime: runtime), ratioText: SettingsReport.fixed)
+        memoryLimitBytes: store.value.memoryLimitBytes, verbosity: modes.verbosity, oldestSeconds: 0,
+        detailEnabled: modes.countsPrefixes, growthFactor: store.value.slabGrowthFactor,
+        largestChunkBytes: store.value.largestChunkByteCount)
+      return store.value.tunables.applied(
+        to: settingsReport(settings, runtime: runtime), ratioText: SettingsReport.fixed)
     }
   }
 

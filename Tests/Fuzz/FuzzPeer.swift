@@ -54,6 +54,7 @@ final class FuzzPeer {
   private static let engineConfiguration = EngineConfiguration(
     modes: Modes(verbosity: 0, countsPrefixes: false), prefixes: PrefixCounts(delimiter: 0x3a), registry: registry,
     versionText: "fuzzed")
+  private static let usualConfiguration = StoreConfiguration()
 
   private let settings: FuzzScript.Settings
   private let store: Pinned<Store>
@@ -61,7 +62,7 @@ final class FuzzPeer {
   private var clients: [Int: Client] = [:]
   private var current = 1
   private var departures = 0
-  private var crawled = 1
+  private var crawl: Crawl?
   private var play = FuzzPlay()
 
   static func play(_ script: FuzzScript, joined: Bool) -> FuzzPlay {
@@ -73,7 +74,7 @@ final class FuzzPeer {
 
   private init(_ settings: FuzzScript.Settings) {
     self.settings = settings
-    var configuration = StoreConfiguration()
+    var configuration = FuzzPeer.usualConfiguration
     configuration.memoryLimitBytes = settings.contains(.smallStore) ? 1 << 20 : 8 << 20
     configuration.itemSizeMaxBytes = settings.contains(.smallStore) ? 256 << 10 : 1 << 20
     configuration.slabs.explicitSizes = settings.contains(.smallStore) ? [128, 512] : [96, 120, 192, 480, 2400]
@@ -89,11 +90,10 @@ final class FuzzPeer {
     engineConfiguration.modes.verbosity = 0
     engineConfiguration.modes.countsPrefixes = settings.contains(.countsPrefixes)
     engineConfiguration.prefixes = PrefixCounts(delimiter: 0x3a)
-    for tunable in Tunable.allCases { engineConfiguration.tunables[tunable] = nil }
+    for tunable in Tunable.allCases { configuration.tunables[tunable] = nil }
     engineConfiguration.permissions.shutdown = settings.contains(.otherPermissions)
     engineConfiguration.permissions.flush = !settings.contains(.otherPermissions)
     engineConfiguration.permissions.dump = !settings.contains(.otherPermissions)
-    engineConfiguration.permissions.sizes = !settings.contains(.otherPermissions)
     if settings.contains(.smallReplies) {
       engineConfiguration.replyByteCount = 4096
       engineConfiguration.gatherThresholdByteCount = 256
@@ -122,9 +122,13 @@ final class FuzzPeer {
       departures += 1
     case .stopReading: clients[current]?.reads = false
     case .upkeep:
-      crawled = crawled % (store.value.slabClassCount - 1) + 1
-      _ = store.value.crawlStep(slabClass: crawled, items: 5, now: engine.now)
+      var crawl = crawl ?? store.value.beginCrawl(now: engine.now)
+      store.value.crawlStep(&crawl, chunks: 5, now: engine.now)
+      if crawl.isDone { store.value.noteCrawlDone(crawl, now: engine.now) }
+      self.crawl = crawl.isDone ? nil : crawl
       _ = store.value.growStep(buckets: 4)
+      _ = store.value.maintainLists(now: engine.now)
+      _ = store.value.movePages(now: engine.now) { FuzzPeer.registry.hits(slabClass: $0) }
     case .advance(let seconds):
       for _ in 0..<seconds { moveClock(by: 1) }
     case .jump: moveClock(by: 31 * 24 * 3600)

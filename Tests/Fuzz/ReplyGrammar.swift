@@ -12,7 +12,7 @@ enum ReplyGrammar {
   private static let beginnings = [
     "CLIENT_ERROR ", "SERVER_ERROR ", "SERVER_ERROR: ", "MEMLIMIT_TOO_SMALL ", "MEMLIMIT_ADJUST_FAILED ", "STAT ",
     "PREFIX ", "ITEM ", "VERSION ", "ERROR ", "ME ", "key=", "mg ",
-    "BADCLASS ", "BUSY ", "WATCHER_TOO_MANY ",
+    "BADCLASS ", "BUSY ", "WATCHER_TOO_MANY ", "NOSPARE ", "SAME ",
   ]
   /// Return codes of the meta protocol; flags may follow. `VA` has a value.
   private static let codes: Set<String> = ["HD", "EN", "NF", "NS", "EX"]

@@ -8,19 +8,19 @@ import Foundation
 public final class InProcessHost: CacheCore.Host, @unchecked Sendable {
   public private(set) var shutdowns: [Bool] = []
   public private(set) var lines: [String] = []
-  private let settingsRows: @Sendable (Modes, Tunables) -> [(name: String, value: String)]
+  private let settingsRows: @Sendable (Modes, Pinned<Store>) -> [(name: String, value: String)]
   private let modes: Modes
-  private let tunables: Tunables
+  private let store: Pinned<Store>
   init(
-    modes: Modes, tunables: Tunables,
-    settingsRows: @escaping @Sendable (Modes, Tunables) -> [(name: String, value: String)]
+    modes: Modes, store: Pinned<Store>,
+    settingsRows: @escaping @Sendable (Modes, Pinned<Store>) -> [(name: String, value: String)]
   ) {
     self.modes = modes
-    self.tunables = tunables
+    self.store = store
     self.settingsRows = settingsRows
   }
   public func facts() -> HostFacts { HostFacts() }
-  public func settings() -> [(name: String, value: String)] { settingsRows(modes, tunables) }
+  public func settings() -> [(name: String, value: String)] { settingsRows(modes, store) }
   public func connections() -> [ConnectionFacts] { [] }
   public func shutdown(graceful: Bool) { shutdowns.append(graceful) }
   public func log(_ line: String) { lines.append(line) }
@@ -45,7 +45,7 @@ public final class InProcessServer {
     _ configuration: StoreConfiguration = StoreConfiguration(), permissions: Permissions = Permissions(),
     delimiter: UInt8 = 0x3a, countsPrefixes: Bool = false, replyByteCount: Int = 64 << 10,
     gatherThresholdByteCount: Int = 16 << 10,
-    settingsRows: @escaping @Sendable (Modes, Tunables) -> [(name: String, value: String)] = { _, _ in [] }
+    settingsRows: @escaping @Sendable (Modes, Pinned<Store>) -> [(name: String, value: String)] = { _, _ in [] }
   ) {
     var configuration = configuration
     if configuration.startedAtUnixSeconds == 0 {
@@ -55,13 +55,11 @@ public final class InProcessServer {
     store = Store.make(configuration)!
     let counters = CounterSet()
     let modes = Modes(verbosity: 0, countsPrefixes: countsPrefixes)
-    let tunables = Tunables()
-    host = InProcessHost(modes: modes, tunables: tunables, settingsRows: settingsRows)
+    host = InProcessHost(modes: modes, store: store, settingsRows: settingsRows)
     var engineConfiguration = EngineConfiguration(
       modes: modes, prefixes: PrefixCounts(delimiter: delimiter),
       registry: CounterRegistry(sets: [counters]), versionText: "1.6.45")
     engineConfiguration.permissions = permissions
-    engineConfiguration.tunables = tunables
     engineConfiguration.replyByteCount = replyByteCount
     engineConfiguration.gatherThresholdByteCount = gatherThresholdByteCount
     engine = Engine(engineConfiguration, store: store, counters: counters, host: host)

@@ -15,23 +15,28 @@ private let samples: [Sample] = [
   Sample("slab_reassign", "no_slab_reassign,slab_reassign=1", [:]),
   Sample("no_slab_reassign", "no_slab_reassign", ["slabReassign": "false"]),
   Sample("slab_automove", "slab_automove=2", ["slabAutomove": "2"]),
+  Sample("slab_automove_goal", "slab_automove_goal=bytes", ["slabAutomoveGoal": "bytes"]),
   Sample("no_slab_automove", "no_slab_automove", ["slabAutomove": "0"]),
   Sample("slab_automove_ratio", "slab_automove_ratio=0.5x", ["slabAutomoveRatio": "0.5"]),
   Sample("slab_automove_window", "slab_automove_window=30", ["slabAutomoveWindow": "30"]),
-  Sample("slab_sizes", "slab_sizes=100-200-300", ["slabSizes": "[100, 200, 300]"]),
-  Sample("slab_chunk_max", "slab_chunk_max=16", ["slabChunkMaxBytes": "16384"]),
-  Sample("no_chunked_items", "no_chunked_items", ["slabChunkMaxBytes": "1048576"]),
+  Sample("slab_sizes", "slab_sizes=100-200-300", ["slabSizes": "[100, 200, 300]", "slabTableWasGiven": "true"]),
+  Sample("slab_chunk_max", "slab_chunk_max=16", ["slabChunkMaxBytes": "16384", "slabTableWasGiven": "true"]),
+  Sample("no_chunked_items", "no_chunked_items", ["slabChunkMaxBytes": "1048576", "slabTableWasGiven": "true"]),
   Sample("track_sizes", "track_sizes", ["trackSizes": "true"]),
   Sample("lru_crawler", "no_lru_crawler,lru_crawler", [:]),
   Sample("no_lru_crawler", "no_lru_crawler", ["lruCrawler": "false"]),
   Sample("lru_crawler_sleep", "lru_crawler_sleep=1000000", ["lruCrawlerSleepMicroseconds": "1000000"]),
   Sample("lru_crawler_tocrawl", "lru_crawler_tocrawl=4294967295", ["lruCrawlerToCrawl": "4294967295"]),
   Sample("lru_maintainer", "no_lru_maintainer,lru_maintainer", [:]),
-  Sample("no_lru_maintainer", "no_lru_maintainer", ["lruMaintainer": "false"]),
-  Sample("hot_lru_pct", "hot_lru_pct=1", ["hotLRUPercent": "1"]),
-  Sample("warm_lru_pct", "warm_lru_pct=60", ["warmLRUPercent": "60"]),
-  Sample("hot_max_factor", "hot_max_factor=0.3", ["hotMaxFactor": "0.3"]),
-  Sample("warm_max_factor", "warm_max_factor=3", ["warmMaxFactor": "3.0"]),
+  Sample("no_lru_maintainer", "no_lru_maintainer", ["lruMaintainer": "false", "evictionPolicy": "flat"]),
+  Sample("lru_policy", "lru_policy=flat", ["evictionPolicy": "flat"]),
+  Sample("hot_lru_pct", "hot_lru_pct=1", ["hotLRUPercent": "1", "evictionPolicy": "segmented"]),
+  Sample("warm_lru_pct", "warm_lru_pct=60", ["warmLRUPercent": "60", "evictionPolicy": "segmented"]),
+  Sample("hot_max_factor", "hot_max_factor=0.3", ["hotMaxFactor": "0.3", "evictionPolicy": "segmented"]),
+  Sample("warm_max_factor", "warm_max_factor=3", ["warmMaxFactor": "3.0", "evictionPolicy": "segmented"]),
+  Sample(
+    "temporary_ttl", "temporary_ttl=30",
+    ["temporaryTTLSeconds": "30", "temporaryLRU": "true", "evictionPolicy": "segmented"]),
   Sample("tail_repair_time", "tail_repair_time=10", ["tailRepairTimeSeconds": "10"]),
   Sample("watcher_logbuf_size", "watcher_logbuf_size=3", ["watcherLogBufferKilobytes": "3"]),
   Sample("worker_logbuf_size", "worker_logbuf_size=5", ["workerLogBufferKilobytes": "5"]),
@@ -46,9 +51,12 @@ private let samples: [Sample] = [
     "no_modern", "no_modern",
     [
       "slabChunkMaxBytes": "1048576", "slabReassign": "false", "slabAutomove": "0", "maxConnectionsFast": "false",
-      "lruCrawler": "false", "lruMaintainer": "false",
+      "lruCrawler": "false", "lruMaintainer": "false", "evictionPolicy": "flat", "slabTableWasGiven": "true",
     ]),
 ]
+
+/// The names of ours that no release has.
+private let ownNames = ["lru_policy", "slab_automove_goal"]
 
 /// The names of release 1.6.45, all build flavours together.
 private let allNames = """
@@ -67,7 +75,7 @@ private let allNames = """
 struct ExtendedOptionTableTests {
   @Test func everyNameHasOneRow() {
     #expect(allNames.count == 69)
-    #expect(ExtendedOptionTable.rows.map(\.name).sorted() == allNames.sorted())
+    #expect(ExtendedOptionTable.rows.map(\.name).sorted() == (allNames + ownNames).sorted())
   }
 
   @Test func everyUsableRowHasASample() {
@@ -91,7 +99,7 @@ struct ExtendedOptionTableTests {
 
   @Test func refusedNames() {
     let rows = ExtendedOptionTable.rows.filter { !$0.availability.isUsable }
-    let single = ["drop_privileges", "slab_automove_freeratio", "sock_cookie_id", "temporary_ttl"]
+    let single = ["drop_privileges", "slab_automove_freeratio", "sock_cookie_id"]
     let prefixes = ["ext_", "proxy_", "ssl_"]
     let expected = allNames.filter { name in single.contains(name) || prefixes.contains { name.hasPrefix($0) } }
     #expect(rows.map(\.name).sorted() == expected.sorted())
@@ -105,14 +113,48 @@ struct ExtendedOptionTableTests {
     }
   }
 
-  @Test func temporaryTTLWaitsForItsList() throws {
-    var draft = Draft()
-    try ExtendedOptionTable.row("temporary_ttl")?.effect.apply(to: &draft, value: "30")
-    #expect(changes(draft.settings) == ["temporaryTTLSeconds": "30", "temporaryLRU": "true"])
-    draft.settings.lruMaintainer = false
-    #expect(throws: OptionError.usage("temporary_ttl requires lru_maintainer to be enabled")) {
-      try CrossChecks.apply(to: &draft, isRoot: false)
+  @Test func temporaryTTLWantsTheMaintainer() throws {
+    let text = "temporary_ttl requires lru_maintainer to be enabled"
+    #expect(stop(["-o", "temporary_ttl=30,no_lru_maintainer"]) == refusal(text, 64))
+    #expect(stop(["-o", "no_lru_maintainer,temporary_ttl=30"]) == refusal(text, 64))
+  }
+
+  @Test func ordersByName() throws {
+    for policy in EvictionPolicy.allCases {
+      #expect(try settings(["-o", "lru_policy=\(policy.rawValue)"]).evictionPolicy == policy)
     }
+    for name in ["", "S3FIFO", "segment", "segmentedx", "lru"] {
+      let text = "Unknown lru_policy option (s3fifo, segmented, flat)"
+      #expect(stop(["-o", "lru_policy=\(name)"]) == refusal(text, 1), "\(name)")
+    }
+    // Without the maintainer there is the one list, as in the reference.
+    #expect(try settings(["-o", "lru_policy=segmented,no_lru_maintainer"]).evictionPolicy == .flat)
+    #expect(try settings(["-o", "hot_lru_pct=9,lru_policy=s3fifo"]).evictionPolicy == .s3fifo)
+    #expect(try settings(["-o", "lru_policy=s3fifo,hot_lru_pct=9"]).evictionPolicy == .s3fifo)
+  }
+
+  @Test func pagesByAge() throws {
+    #expect(changes(try settings(["-o", "slab_automove=age"])) == ["slabAutomoveByAge": "true"])
+    #expect(changes(try settings(["-o", "slab_automove=age,slab_automove=0"])) == ["slabAutomove": "0"])
+    #expect(changes(try settings(["-o", "slab_automove=ages"])) == ["slabAutomove": "0"])
+  }
+
+  @Test func goalsByName() throws {
+    for goal in AutomoveGoal.allCases {
+      #expect(try settings(["-o", "slab_automove_goal=\(goal.rawValue)"]).slabAutomoveGoal == goal)
+    }
+    let text = "Unknown slab_automove_goal option (hits, balanced, bytes)"
+    for name in ["", "hit", "Bytes"] { #expect(stop(["-o", "slab_automove_goal=\(name)"]) == refusal(text, 1)) }
+  }
+
+  /// The slab table is the server's own choice until one of these is given, even with the reference's default value.
+  @Test(arguments: [
+    ["-f", "1.25"], ["-n", "48"], ["-o", "slab_sizes=100"], ["-o", "slab_chunk_max=512"], ["-o", "no_chunked_items"],
+    ["-o", "no_modern"],
+  ])
+  func aGivenSlabTable(_ words: [String]) throws {
+    #expect(try !settings(["-m", "100", "-I", "2m", "-o", "modern"]).slabTableWasGiven)
+    #expect(try settings(words).slabTableWasGiven)
   }
 
   @Test func listSyntax() throws {
@@ -154,9 +196,11 @@ struct WithoutEffectTests {
     let names = ExtendedOptionTable.rows.compactMap { row -> String? in
       if case .withoutEffectYet = row.availability { row.name } else { nil }
     }
-    #expect(names.count == 13)
-    #expect(
-      warnings(["-o", "lru_maintainer"]) == ["warning: -o lru_maintainer is accepted but has no effect in this build"])
-    #expect(warnings(["-o", "modern,track_sizes,no_lru_maintainer"]) == [])
+    #expect(names.count == 2)
+    for name in names {
+      guard let sample = samples.first(where: { $0.name == name })?.value else { continue }
+      #expect(warnings(["-o", sample]) == ["warning: -o \(name) is accepted but has no effect in this build"])
+    }
+    #expect(warnings(["-o", "modern,track_sizes,lru_maintainer,lru_crawler_sleep=9"]) == [])
   }
 }

@@ -96,8 +96,7 @@ struct GetoptTests {
       guard case .run(let line, _) = parse(words) else { continue }
       accepted += 1
       #expect(line.threads > 0 && line.itemSizeMaxBytes % line.slabChunkMaxBytes == 0, "\(words)")
-      let runtime = RuntimeSettings(memoryLimitBytes: 0, verbosity: 0, oldestSeconds: 0, detailEnabled: false)
-      #expect(settingsReport(line, runtime: runtime).count == 55)
+      #expect(settingsReport(line, runtime: runtime(line)).count == 56)
     }
     #expect(accepted > 1000)
   }

@@ -12,32 +12,28 @@ private let keys = """
   lru_crawler_tocrawl tail_repair_time flush_enabled dump_enabled hash_algorithm lru_maintainer_thread lru_segmented
   hot_lru_pct warm_lru_pct hot_max_factor warm_max_factor temp_lru temporary_ttl idle_timeout watcher_logbuf_size
   worker_logbuf_size read_buf_mem_limit track_sizes inline_ascii_response num_napi_ids memory_file client_flags_size
+  lru_policy
   """.split(whereSeparator: \.isWhitespace).map(String.init)
 
 private let defaults = """
   67108864 1024 11211 0 NULL 0 0 on NULL 700 no 1.25
   48 4 4 : no 20 yes 1024
-  auto-negotiate no no 1048576 yes 16 no
-  0 0.80 10 524288 yes 100
-  0 0 yes yes wyhash no no
+  auto-negotiate no no 1048576 yes 16 yes
+  1 0.80 10 524288 yes 100
+  0 0 yes yes wyhash yes yes
   20 40 0.20 2.00 no 61 0 262144
-  65536 0 no no 0 (null) 4
+  65536 0 no no 0 (null) 4 s3fifo
   """.split(whereSeparator: \.isWhitespace).map(String.init)
 
-private func report(_ words: [String], _ runtime: RuntimeSettings? = nil) throws -> [String: String] {
+private func report(_ words: [String], _ values: RuntimeSettings? = nil) throws -> [String: String] {
   let line = try settings(words)
-  let runtime =
-    runtime
-    ?? RuntimeSettings(
-      memoryLimitBytes: line.memoryLimitBytes, verbosity: line.verbosity, oldestSeconds: 0,
-      detailEnabled: line.detailEnabled)
-  return Dictionary(uniqueKeysWithValues: settingsReport(line, runtime: runtime).map { ($0.name, $0.value) })
+  let rows = settingsReport(line, runtime: values ?? runtime(line))
+  return Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0.value) })
 }
 
 struct SettingsReportTests {
   @Test func namesAndDefaultsInOrder() {
-    let runtime = RuntimeSettings(memoryLimitBytes: 64 << 20, verbosity: 0, oldestSeconds: 0, detailEnabled: false)
-    let rows = settingsReport(Settings(), runtime: runtime)
+    let rows = settingsReport(Settings(), runtime: runtime(Settings()))
     #expect(rows.map(\.name) == keys)
     #expect(rows.map(\.value) == defaults)
   }
@@ -63,8 +59,22 @@ struct SettingsReportTests {
       "o", "no_lru_maintainer,track_sizes,no_lru_crawler",
       [
         "lru_maintainer_thread": "no", "lru_segmented": "no", "track_sizes": "yes", "lru_crawler": "no",
+        "lru_policy": "flat",
       ]
     ),
+    ("o", "lru_policy=segmented", ["lru_policy": "segmented"]),
+    ("o", "lru_policy=flat", ["lru_policy": "flat", "lru_segmented": "no"]),
+    (
+      "o", "no_lru_maintainer,lru_policy=s3fifo",
+      ["lru_policy": "flat", "lru_segmented": "no", "lru_maintainer_thread": "no"]
+    ),
+    // Who tunes the segments gets them, unless another order is asked for.
+    ("o", "hot_lru_pct=10", ["lru_policy": "segmented", "hot_lru_pct": "10"]),
+    ("o", "lru_policy=s3fifo,warm_max_factor=3", ["warm_max_factor": "3.00"]),
+    ("o", "temporary_ttl=30", ["lru_policy": "segmented", "temp_lru": "yes", "temporary_ttl": "30"]),
+    ("o", "slab_automove=2", ["slab_automove": "2"]),
+    ("o", "slab_automove=age", ["slab_automove": "1"]),
+    ("o", "no_slab_reassign", ["slab_reassign": "no"]),
   ])
   func values(letter: String, value: String, expected: [String: String]) throws {
     let before = try report([])
@@ -82,12 +92,15 @@ struct SettingsReportTests {
   }
 
   @Test func runtimeValuesWin() throws {
-    let runtime = RuntimeSettings(memoryLimitBytes: 128 << 20, verbosity: 2, oldestSeconds: 9, detailEnabled: true)
-    let report = try report(["-v"], runtime)
+    let runtime = RuntimeSettings(
+      memoryLimitBytes: 128 << 20, verbosity: 2, oldestSeconds: 9, detailEnabled: true, growthFactor: 1.06,
+      largestChunkBytes: 65_536)
+    let report = try report(["-v", "-f", "2"], runtime)
     #expect(report["maxbytes"] == "134217728")
     #expect(report["verbosity"] == "2")
     #expect(report["oldest"] == "9")
     #expect(report["detail_enabled"] == "yes")
+    #expect(report["growth_factor"] == "1.06" && report["slab_chunk_max"] == "65536")
   }
 
   @Test func noValueIsEmpty() throws {

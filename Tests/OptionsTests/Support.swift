@@ -25,6 +25,14 @@ func settings(_ words: [String], isRoot: Bool = false) throws -> Settings {
 
 struct Refused: Error {}
 
+/// What a server of these settings reports at its start, with the slab table that they describe.
+func runtime(_ settings: Settings) -> RuntimeSettings {
+  RuntimeSettings(
+    memoryLimitBytes: settings.memoryLimitBytes, verbosity: settings.verbosity, oldestSeconds: 0,
+    detailEnabled: settings.detailEnabled, growthFactor: settings.growthFactor,
+    largestChunkBytes: settings.slabChunkMaxBytes)
+}
+
 /// How a line stops; nil when it is accepted.
 func stop(_ words: [String], isRoot: Bool = false) -> Stop? {
   guard case .stop(let text, let toStandardOutput, let exitStatus) = parse(words, isRoot: isRoot) else { return nil }

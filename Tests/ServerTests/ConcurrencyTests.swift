@@ -143,7 +143,7 @@ extension ServerSuite {
       }
     }
 
-    @Test(arguments: [(["-m", "256"], 40), (["-m", "8", "-t", "3"], 400)])
+    @Test(arguments: [(["-m", "256"], 40), (["-m", "8", "-t", "3"], 3000)])
     func nobodySeesWhatIsNotHis(options: [String], keyCount: Int) throws {
       let server = try ServerProcess(arguments: options)
       let port = server.port

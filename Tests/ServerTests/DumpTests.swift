@@ -84,7 +84,7 @@ extension ServerSuite {
     }
 
     @Test func byClass() throws {
-      let server = try ServerProcess(arguments: ["-t", "1"])
+      let server = try ServerProcess(arguments: ["-t", "1", "-f", "1.25"])
       let client = try TextClient(port: server.port)
       try store((0..<200).map { "small\($0)" }, client)
       try store((0..<100).map { "large\($0)" }, client, value: String(repeating: "x", count: 5000))
@@ -100,6 +100,21 @@ extension ServerSuite {
       #expect(try dump(client, "mgdump", classes.sorted().joined(separator: ",")).count == 300)
       #expect(try dump(client, "mgdump", "40") == [])
       for bad in ["0", "64", "1,x", "some"] {
+        #expect(try client.command("lru_crawler metadump \(bad)") == "BADCLASS invalid class id")
+      }
+    }
+
+    /// The server's own slab table has more classes than memcached's; all that there are can be named.
+    @Test func classesBeyondThoseOfMemcached() throws {
+      let server = try ServerProcess(arguments: ["-t", "1"])
+      let client = try TextClient(port: server.port)
+      try store((0..<100).map { "large\($0)" }, client, value: String(repeating: "x", count: 7000))
+      let all = try dump(client, "metadump")
+      let slabClass = try #require(all.first?.firstMatch(of: /cls=(\d+)/).map { String($0.output.1) })
+      try #require(Int(slabClass) ?? 0 > 63)
+      #expect(try dump(client, "metadump", slabClass).count == 100)
+      #expect(try dump(client, "metadump", "1,63") == [])
+      for bad in ["0", "256", "1000", "1,x"] {
         #expect(try client.command("lru_crawler metadump \(bad)") == "BADCLASS invalid class id")
       }
     }

@@ -220,7 +220,7 @@ extension ServerSuite {
     // The log.
 
     @Test func veryVerbose() throws {
-      let server = try ServerProcess(arguments: ["-vv", "-t", "1"])
+      let server = try ServerProcess(arguments: ["-vv", "-t", "1", "-f", "1.25"])
       let client = try TextClient(port: server.port)
       #expect(try client.set("a", [65]) == "STORED")
       #expect(try client.get("a") == [65])

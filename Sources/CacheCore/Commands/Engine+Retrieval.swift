@@ -94,12 +94,12 @@ extension Engine {
       counters.add(.touchCommands)
       counters.add(.touchHits, slabClass: slabClass)
       item.exptime = store.value.clockBase.exptime(exptime, now: now)
-      store.value.noteMortal(exptime: item.exptime)
+      store.value.noteMortal(item)
     } else {
       counters.add(.getCommands)
       counters.add(.getHits, slabClass: slabClass)
     }
-    counters.add(.hitsToCold, slabClass: slabClass)
+    counters.addHit(item.segment, slabClass: slabClass)
     if countsPrefixes, configuration.modes.countsPrefixes { notePrefix(key, isHit: true) }
   }
 

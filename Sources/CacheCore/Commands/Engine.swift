@@ -6,7 +6,6 @@
 public struct EngineConfiguration: Sendable {
   public var permissions = Permissions()
   public var modes: Modes
-  public var tunables = Tunables()
   public var prefixes: PrefixCounts
   public var registry: CounterRegistry
   /// After `VERSION `.

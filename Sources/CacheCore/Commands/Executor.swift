@@ -76,7 +76,7 @@ extension Engine {
       item.cas = store.value.newCAS(request.newCAS)
       if let exptime {
         item.exptime = exptime
-        store.value.noteMortal(exptime: exptime)
+        store.value.noteMortal(item)
       }
     }
     return true
@@ -113,7 +113,7 @@ extension Engine {
     }
     counters.add(.touchHits, slabClass: store.value.slabs.slabClass(of: item.ref))
     item.exptime = store.value.clockBase.exptime(exptime, now: now)
-    store.value.noteMortal(exptime: item.exptime)
+    store.value.noteMortal(item)
     store.value.bump(item, now: now)
     _ = consume held
     return Response(outcome: .touched)
@@ -141,7 +141,7 @@ extension Engine {
     counters.add(request.increments ? .incrHits : .decrHits, slabClass: slabClass)
     if let exptime = request.exptime {
       result.exptime = store.value.clockBase.exptime(exptime, now: now)
-      store.value.noteMortal(exptime: result.exptime)
+      store.value.noteMortal(result)
     }
     return Response(
       outcome: .number(value), cas: result.cas, valueByteCount: result.valueByteCount, oldExptime: oldExptime,

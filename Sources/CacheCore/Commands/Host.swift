@@ -64,13 +64,9 @@ public protocol Host: AnyObject, Sendable {
 public struct Permissions: Sendable {
   public var flush = true
   public var dump = true
-  /// -o track_sizes.
-  public var sizes = false
   public var shutdown = false
   /// Not with -W.
   public var watch = true
-  /// Whether the crawler runs from the start; `lru_crawler enable` and `disable` say otherwise later.
-  public var crawler = true
   public init() {}
 }
 

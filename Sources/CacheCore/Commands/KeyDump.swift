@@ -12,8 +12,8 @@ struct KeyDump {
   }
 
   let kind: Kind
-  /// A bit for each class to be shown.
-  let classes: UInt64
+  /// The classes to be shown.
+  let classes: ClassSet
   var walk = HashWalk()
 
   /// Looked at in one step when none is shown.
@@ -54,7 +54,7 @@ extension Engine {
     let room = reply.room / KeyDump.longestLineByteCount - 1
     return store.value.walk(&dump.walk, room: room, isMost: reply.isEmpty) { item in
       let slabClass = store.value.slabs.slabClass(of: item.ref)
-      if classes & (1 << UInt64(slabClass)) != 0, store.value.isLive(item, now: now) {
+      if classes.contains(slabClass), store.value.isLive(item, now: now) {
         KeyDump.compose(item, slabClass, kind, clock, &reply)
       }
     }

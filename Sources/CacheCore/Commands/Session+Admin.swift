@@ -53,11 +53,24 @@ extension Session {
   private func slabs(_ engine: borrowing Engine, _ words: Words) -> StaticString {
     guard words.count >= 1 else { return "ERROR\r\n" }
     if words.count == 3, words.isBeginning(0, of: "reassign") {
-      // Pages stay with their classes in this build, as with -o no_slab_reassign.
-      return "CLIENT_ERROR slab reassignment disabled\r\n"
+      return reassign(engine, words)
     }
     guard words.count >= 2, words.isBeginning(0, of: "automove") else { return "ERROR\r\n" }
-    return automove(engine.configuration.tunables, words)
+    return automove(engine.store.value.tunables, words)
+  }
+
+  private func reassign(_ engine: borrowing Engine, _ words: Words) -> StaticString {
+    guard engine.store.value.configuration.movesPages else { return "CLIENT_ERROR slab reassignment disabled\r\n" }
+    guard let source = words.number(1), let destination = words.number(2), let source = Int32(exactly: source),
+      let destination = Int32(exactly: destination)
+    else { return Session.badFormat }
+    return switch engine.store.value.requestMove(from: Int(source), to: Int(destination)) {
+    case .accepted: "OK\r\n"
+    case .busy: "BUSY currently processing reassign request\r\n"
+    case .badClass: "BADCLASS invalid src or dst class id\r\n"
+    case .noSparePage: "NOSPARE source class has no spare pages\r\n"
+    case .same: "SAME src and dst class are identical\r\n"
+    }
   }
 
   private func automove(_ tunables: Tunables, _ words: Words) -> StaticString {
@@ -90,12 +103,13 @@ extension Session {
   // lru.
 
   private func lru(_ engine: borrowing Engine, _ words: Words) -> StaticString {
-    let tunables = engine.configuration.tunables
+    let tunables = engine.store.value.tunables
     if words.count == 5, words.isBeginning(0, of: "tune") { return tune(tunables, words) }
     guard words.count == 2 else { return "ERROR\r\n" }
     if words.isBeginning(0, of: "mode") {
-      guard words.isBeginning(1, of: "flat") || words.isBeginning(1, of: "segmented") else { return "ERROR\r\n" }
-      tunables[.segmented] = words.isBeginning(1, of: "flat") ? 0 : 1
+      guard let order = [EvictionOrder.flat, .segmented, .s3fifo].first(where: { words.isBeginning(1, of: $0.name) })
+      else { return "ERROR\r\n" }
+      tunables[.order] = UInt64(order.rawValue)
       return "OK\r\n"
     }
     guard words.isBeginning(0, of: "temp_ttl"), let seconds = words.number(1) else { return "ERROR\r\n" }
@@ -120,8 +134,8 @@ extension Session {
   // lru_crawler.
 
   private mutating func crawler(_ engine: inout Engine, _ words: Words) -> StaticString? {
-    let tunables = engine.configuration.tunables
-    let isEnabled = tunables.crawlerEnabled ?? engine.configuration.permissions.crawler
+    let tunables = engine.store.value.tunables
+    let isEnabled = tunables.crawlerEnabled
     if words.count == 2 {
       if words.isBeginning(0, of: "crawl") {
         guard isEnabled else { return "CLIENT_ERROR lru crawler disabled\r\n" }
@@ -152,13 +166,14 @@ extension Session {
     return "OK\r\n"
   }
 
-  /// The classes that a word names: a bit each. nil when it names what is no class.
-  private func classes(_ engine: borrowing Engine, _ word: String) -> UInt64? {
-    if word == "all" { return .max }
-    var classes: UInt64 = 0
+  /// The classes that a word names. nil when it names what is no class.
+  private func classes(_ engine: borrowing Engine, _ word: String) -> ClassSet? {
+    if word == "all" { return .all }
+    var classes = ClassSet()
+    let last = max(SlabClasses.maximumClass, engine.store.value.slabClassCount - 1)
     for part in word.split(separator: ",", omittingEmptySubsequences: false) {
-      guard let number = Int(part), (1...SlabClasses.maximumClass).contains(number) else { return nil }
-      classes |= 1 << UInt64(number)
+      guard let number = Int(part), (1...last).contains(number) else { return nil }
+      classes.insert(number)
     }
     return classes
   }
@@ -177,7 +192,7 @@ extension Session {
     guard engine.configuration.permissions.dump else {
       return kind == .metadump ? "ERROR metadump not allowed\r\n" : "ERROR key dump not allowed\r\n"
     }
-    let classes = words.words[1] == "hash" ? UInt64.max : classes(engine, words.words[1])
+    let classes = words.words[1] == "hash" ? ClassSet.all : classes(engine, words.words[1])
     guard let classes else { return "BADCLASS invalid class id\r\n" }
     guard engine.reply.isEmpty else {
       return kind == .metadump

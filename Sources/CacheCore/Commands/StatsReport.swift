@@ -29,6 +29,8 @@ extension Engine {
       addSlabStats(&lines)
     } else if input.equals(word, "sizes") {
       addSizes(&lines)
+    } else if input.equals(word, "waste") {
+      addWaste(&lines)
     } else {
       return Array("ERROR\r\n".utf8)
     }
@@ -53,6 +55,8 @@ extension Engine {
       addSlabStats(&lines)
     } else if input.equals(range, "sizes") {
       addSizes(&lines)
+    } else if input.equals(range, "waste") {
+      addWaste(&lines)
     } else {
       return BinaryComposer.packet(header, .notFound)
     }
@@ -143,17 +147,18 @@ extension Engine {
   private func addItemStats(_ lines: inout StatLines) {
     for slabClass in 1..<store.value.slabClassCount {
       let figures = store.value.classFigures(slabClass, now: now)
-      guard figures.list.count > 0 else { continue }
+      guard figures.itemCount > 0 else { continue }
       let statistics = figures.statistics
       func add(_ name: StaticString, _ value: UInt64) { lines.add("items:\(slabClass):\(name)", value) }
-      add("number", UInt64(figures.list.count))
-      add("number_hot", 0)
-      add("number_warm", 0)
-      add("number_cold", UInt64(figures.list.count))
-      add("age_hot", 0)
-      add("age_warm", 0)
-      add("age", UInt64(figures.tailAgeSeconds))
-      add("mem_requested", UInt64(figures.list.byteCount))
+      add("number", UInt64(figures.itemCount))
+      add("number_hot", UInt64(figures.counts[0]))
+      add("number_warm", UInt64(figures.counts[1]))
+      add("number_cold", UInt64(figures.counts[2]))
+      if store.value.tunables.current(.temporaryLRU) != 0 { add("number_temp", UInt64(figures.counts[3])) }
+      add("age_hot", UInt64(figures.agesSeconds[0]))
+      add("age_warm", UInt64(figures.agesSeconds[1]))
+      add("age", UInt64(figures.agesSeconds[2]))
+      add("mem_requested", UInt64(figures.byteCount))
       add("evicted", statistics.evicted)
       add("evicted_nonzero", statistics.evictedNonzero)
       add("evicted_time", UInt64(statistics.evictedTimeSeconds))
@@ -166,15 +171,24 @@ extension Engine {
       add("crawler_reclaimed", statistics.crawlerReclaimed)
       add("crawler_items_checked", statistics.crawlerItemsChecked)
       add("lrutail_reflocked", statistics.lruTailReflocked)
-      add("moves_to_cold", 0)
-      add("moves_to_warm", 0)
+      add("moves_to_cold", statistics.movesToCold)
+      add("moves_to_warm", statistics.movesToWarm)
       add("moves_within_lru", statistics.movesWithinLRU)
       add("direct_reclaims", statistics.directReclaims)
-      add("hits_to_hot", 0)
-      add("hits_to_warm", 0)
-      add("hits_to_cold", configuration.registry.value(.hitsToCold, slabClass: slabClass))
-      add("hits_to_temp", 0)
+      for (name, hits) in hitsByList(slabClass) { add(name, hits) }
     }
+  }
+
+  /// Hits by list; those on the last page of S3-FIFO's main queue are hits on COLD, where it belongs.
+  private func hitsByList(_ slabClass: Int) -> [(name: StaticString, hits: UInt64)] {
+    func hits(_ counter: ClassCounter) -> UInt64 { configuration.registry.value(counter, slabClass: slabClass) }
+    let warmIsCold = store.value.tunables.order == .s3fifo
+    return [
+      (ClassCounter.hitsToHot.wireName, hits(.hitsToHot)),
+      (ClassCounter.hitsToWarm.wireName, warmIsCold ? 0 : hits(.hitsToWarm)),
+      (ClassCounter.hitsToCold.wireName, hits(.hitsToCold) + (warmIsCold ? hits(.hitsToWarm) : 0)),
+      (ClassCounter.hitsToTemporary.wireName, hits(.hitsToTemporary)),
+    ]
   }
 
   /// Classes that own a page, in the keys and order of section 6.4.
@@ -192,21 +206,41 @@ extension Engine {
       add("used_chunks", figures.chunkCount - figures.freeCount)
       add("free_chunks", figures.freeCount)
       add("free_chunks_end", 0)
-      for counter in ClassCounter.allCases where counter != .hitsToCold {
+      for counter in ClassCounter.slabRows {
         lines.add("\(slabClass):\(counter.wireName)", configuration.registry.value(counter, slabClass: slabClass))
       }
     }
     lines.add("active_slabs", active)
-    lines.add("total_malloced", UInt64(store.value.slabs.pagesInUse * SlabClasses.pageByteCount))
+    lines.add("total_malloced", UInt64(store.value.slabs.pagesInUse * store.value.slabs.classes.pageByteCount))
   }
 
-  /// Items by size in steps of 32 bytes, when -o track_sizes asks for it.
+  /// Items by size in steps of 32 bytes. Always there: it is read off the pages when asked for.
   private func addSizes(_ lines: inout StatLines) {
-    if configuration.permissions.sizes {
-      for (upperBound, count) in store.value.sizeHistogram() { lines.add(String(upperBound), UInt64(count)) }
-    } else {
-      lines.add("sizes_status", "disabled")
+    for (upperBound, count) in store.value.sizeHistogram() { lines.add(String(upperBound), UInt64(count)) }
+  }
+
+  /// What each class with a page takes and what of it is no item: chunks larger than what is in them, free chunks, and
+  /// what a page has left after its last chunk. Bytes. Ours alone; the reference has no such section.
+  private func addWaste(_ lines: inout StatLines) {
+    let pageByteCount = store.value.slabs.classes.pageByteCount
+    var total = 0
+    for slabClass in 1..<store.value.slabClassCount {
+      let figures = store.value.classFigures(slabClass, now: now)
+      guard figures.pageCount > 0 else { continue }
+      func add(_ name: StaticString, _ value: Int) { lines.add("\(slabClass):\(name)", UInt64(max(0, value))) }
+      let inChunks = (figures.chunkCount - figures.freeCount) * figures.chunkByteCount - figures.byteCount
+      let pageRest = figures.pageCount * (pageByteCount - figures.chunksPerPage * figures.chunkByteCount)
+      let free = figures.freeCount * figures.chunkByteCount
+      add("chunk_size", figures.chunkByteCount)
+      add("mem_pages", figures.pageCount * pageByteCount)
+      add("mem_requested", figures.byteCount)
+      add("mem_wasted_in_chunks", inChunks)
+      add("mem_free_chunks", free)
+      add("mem_page_rest", pageRest)
+      total += max(0, inChunks) + free + pageRest
     }
+    lines.add("total_pages_bytes", UInt64(store.value.slabs.pagesInUse * pageByteCount))
+    lines.add("total_wasted", UInt64(total))
   }
 
   private func cacheDump(_ input: RawSpan, _ words: inout Tokenizer) -> [UInt8] {
@@ -217,7 +251,7 @@ extension Engine {
     guard let slabClass = input.unsigned32(classWord), let limit = input.unsigned32(limitWord) else {
       return Array("CLIENT_ERROR bad command line format\r\n".utf8)
     }
-    guard slabClass <= SlabClasses.maximumClass else { return Array("CLIENT_ERROR Illegal slab id\r\n".utf8) }
+    guard slabClass < max(64, store.value.slabClassCount) else { return Array("CLIENT_ERROR Illegal slab id\r\n".utf8) }
     return store.value.cacheDump(slabClass: Int(slabClass), limit: Int(limit))
   }
 }

@@ -33,6 +33,7 @@ struct Arena {
   let unitShift: Int
   /// 8 when items carry a CAS unique, else 0.
   let casByteCount: Int
+  private let isHuge: Bool
 
   /// Reserves `byteCount` bytes of address space. Returns nil when the kernel refuses.
   init?(byteCount: Int, casByteCount: Int, backing: ArenaBacking) {
@@ -48,6 +49,7 @@ struct Arena {
     unsafe base = mapping
     self.byteCount = byteCount
     self.casByteCount = casByteCount
+    isHuge = backing == .hugePages
     var shift = 3
     while byteCount >> shift > Int(UInt32.max) { shift += 1 }
     unitShift = shift
@@ -56,6 +58,15 @@ struct Arena {
   func unmap() {
     // Rule 1: the store that owns the arena is gone, and with it every reference.
     unsafe munmap(base, byteCount)
+  }
+
+  /// Gives the memory of `[byteOffset, byteOffset + byteCount)` back to the kernel; it reads as zero from then on.
+  /// Nobody may know a place in it. Without effect on huge pages.
+  func discard(byteOffset: Int, byteCount count: Int) {
+    precondition(byteOffset >= 0 && count >= 0 && byteOffset + count <= byteCount)
+    guard !isHuge else { return }
+    // Rule 3: inside the mapping, checked above.
+    unsafe madvise(base + byteOffset, count, MADV_DONTNEED)
   }
 
   @inline(__always)

@@ -1,6 +1,8 @@
 // Counters and flags shared between threads: arrays of 64-bit atomics. A worker's own cells are changed by load and
 // store (no locked instruction), because it is the only writer; everybody may read. Not a place for compound
 // invariants.
+import CSystem
+import Glibc
 import Synchronization
 
 /// `count` 64-bit atomic words, zero at start, alive until the process ends or `destroy()`.
@@ -11,9 +13,10 @@ public struct AtomicCells {
 
   public init(count: Int) {
     self.count = count
-    unsafe cells = .allocate(capacity: max(count, 1))
-    // Rule 1: allocated for count elements just above.
-    for index in 0..<count { unsafe (cells + index).initialize(to: Atomic(0)) }
+    // Rule 1: fresh memory for count words. Zero bits are an atomic zero, and memory that nobody touches costs nothing.
+    let memory = unsafe calloc(max(count, 1), 8)
+    guard let memory = unsafe memory else { preconditionFailure("out of memory") }
+    unsafe cells = unsafe memory.bindMemory(to: Atomic<UInt64>.self, capacity: max(count, 1))
   }
 
   @inline(__always)
@@ -51,12 +54,63 @@ public struct AtomicCells {
     return unsafe cells[index].wrappingAdd(amount, ordering: .relaxed).newValue
   }
 
+  /// Puts `value` in the cell; returns what was there.
+  func exchange(_ index: Int, _ value: UInt64) -> UInt64 {
+    check(index)
+    // Rule 3: index checked above.
+    return unsafe cells[index].exchange(value, ordering: .relaxed)
+  }
+
+  /// Lowers the cell to `value` if it is higher, from any thread.
+  @inline(__always)
+  func lower(_ index: Int, to value: UInt64) {
+    check(index)
+    // Rule 3: index checked above.
+    if unsafe cells[index].load(ordering: .relaxed) > value { unsafe cells[index].min(value, ordering: .relaxed) }
+  }
+
   public func destroy() {
     // Rule 1: the one owner says that nobody uses the cells any more.
-    unsafe cells.deinitialize(count: count)
-    unsafe cells.deallocate()
+    unsafe free(cells)
   }
 }
 
 // Rule 2: every access is atomic.
 extension AtomicCells: @unchecked Sendable {}
+
+/// `count` bytes that anybody may read without a lock while one writes, zero at start.
+@safe
+struct AtomicBytes {
+  private let bytes: UnsafeMutablePointer<UInt8>
+  let count: Int
+
+  init(count: Int) {
+    self.count = count
+    // Rule 1: fresh memory for count bytes, zero.
+    let memory = unsafe calloc(max(count, 1), 1)
+    guard let memory = unsafe memory else { preconditionFailure("out of memory") }
+    unsafe bytes = unsafe memory.bindMemory(to: UInt8.self, capacity: max(count, 1))
+  }
+
+  @inline(__always)
+  subscript(index: Int) -> UInt8 {
+    get {
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+      // Rule 3: index checked above.
+      return unsafe csystem_load_relaxed_byte(bytes + index)
+    }
+    nonmutating set {
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+      // Rule 3: index checked above.
+      unsafe csystem_store_relaxed_byte(bytes + index, newValue)
+    }
+  }
+
+  func destroy() {
+    // Rule 1: the one owner says that nobody uses the bytes any more.
+    unsafe free(bytes)
+  }
+}
+
+// Rule 2: every access is atomic.
+extension AtomicBytes: @unchecked Sendable {}

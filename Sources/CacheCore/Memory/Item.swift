@@ -20,6 +20,12 @@ struct Item {
 
   // Header fields. Rule 4 for all of them: constant offsets within the checked header.
 
+  /// A field that is looked at without the lock before it is looked at with it (times, size and segment).
+  @unsafe @inline(__always)
+  private func word(at offset: Int) -> UnsafeMutablePointer<UInt32> {
+    unsafe (pointer + offset).assumingMemoryBound(to: UInt32.self)
+  }
+
   @inline(__always)
   var hashNext: ItemRef {
     get { ItemRef(rawValue: unsafe pointer.load(fromByteOffset: ItemLayout.hashNext, as: UInt32.self)) }
@@ -42,24 +48,23 @@ struct Item {
   /// Seconds of the store's clock at the last access, never before the last flush.
   @inline(__always)
   var lastAccess: UInt32 {
-    get { unsafe pointer.load(fromByteOffset: ItemLayout.lastAccess, as: UInt32.self) }
-    nonmutating set { unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.lastAccess, as: UInt32.self) }
+    get { unsafe csystem_load_relaxed(word(at: ItemLayout.lastAccess)) }
+    nonmutating set { unsafe csystem_store_relaxed(word(at: ItemLayout.lastAccess), newValue) }
   }
   /// The last second of the store's clock in which the item lives; 0 = for ever.
   @inline(__always)
   var exptime: UInt32 {
-    get { unsafe pointer.load(fromByteOffset: ItemLayout.exptime, as: UInt32.self) }
-    nonmutating set { unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.exptime, as: UInt32.self) }
+    get { unsafe csystem_load_relaxed(word(at: ItemLayout.exptime)) }
+    nonmutating set { unsafe csystem_store_relaxed(word(at: ItemLayout.exptime), newValue) }
   }
   @inline(__always)
   private var sizeAndSegment: UInt32 {
-    get { unsafe pointer.load(fromByteOffset: ItemLayout.sizeAndSegment, as: UInt32.self) }
-    nonmutating set {
-      unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.sizeAndSegment, as: UInt32.self)
-    }
+    get { unsafe csystem_load_relaxed(word(at: ItemLayout.sizeAndSegment)) }
+    nonmutating set { unsafe csystem_store_relaxed(word(at: ItemLayout.sizeAndSegment), newValue) }
   }
   @inline(__always)
   var valueByteCount: Int { Int(sizeAndSegment & ItemLayout.valueByteCountMask) }
+  /// Changed with the class lock held; read with either lock.
   @inline(__always)
   var segment: Segment {
     get { Segment(rawValue: UInt8(sizeAndSegment >> 30)) ?? .cold }
@@ -67,11 +72,22 @@ struct Item {
       sizeAndSegment = sizeAndSegment & ItemLayout.valueByteCountMask | UInt32(newValue.rawValue) << 30
     }
   }
-  /// How many readers outside the lock still need the value.
+  @inline(__always)
+  private var holdsAndReads: UInt16 {
+    get { unsafe pointer.load(fromByteOffset: ItemLayout.holdsAndReads, as: UInt16.self) }
+    nonmutating set { unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.holdsAndReads, as: UInt16.self) }
+  }
+  /// How many readers outside the lock still need the value, at most `ItemLayout.holdsMask`.
   @inline(__always)
   var holds: UInt16 {
-    get { unsafe pointer.load(fromByteOffset: ItemLayout.holds, as: UInt16.self) }
-    nonmutating set { unsafe pointer.storeBytes(of: newValue, toByteOffset: ItemLayout.holds, as: UInt16.self) }
+    get { holdsAndReads & ItemLayout.holdsMask }
+    nonmutating set { holdsAndReads = holdsAndReads & ~ItemLayout.holdsMask | newValue & ItemLayout.holdsMask }
+  }
+  /// How often the item was read since its list last looked at it; 3 stands for more. Wants the item lock.
+  @inline(__always)
+  var reads: UInt8 {
+    get { UInt8(truncatingIfNeeded: holdsAndReads >> 14) }
+    nonmutating set { holdsAndReads = holdsAndReads & ItemLayout.holdsMask | UInt16(min(newValue, 3)) << 14 }
   }
   /// 1 to 250; 0 for a free chunk or a continuation chunk.
   @inline(__always)
@@ -207,7 +223,7 @@ struct Item {
     lastAccess = 0
     self.exptime = exptime
     sizeAndSegment = UInt32(valueByteCount)
-    holds = 0
+    holdsAndReads = 0
     unsafe pointer.storeBytes(of: UInt8(key.byteCount), toByteOffset: ItemLayout.keyByteCount, as: UInt8.self)
     cas = 0
     if clientFlags != 0 {
@@ -246,12 +262,19 @@ struct Item {
     inlineWindow(from: 0).copy(from: value)
   }
 
+  /// Makes this chunk what `other` is, header, key, value and all; both are chunks of `chunkByteCount` bytes. Wants the
+  /// locks that guard the other.
+  func copyChunk(from other: Item, chunkByteCount: Int) {
+    // Rule 6: both are chunks of one class, which is what `chunkByteCount` says.
+    unsafe memcpy(pointer, other.pointer, chunkByteCount)
+  }
+
   /// Marks the chunk as free: no key, no flags. Keeps `next` for the free list.
   @inline(__always)
   func clear() {
     flags = []
     sizeAndSegment = 0
-    holds = 0
+    holdsAndReads = 0
     unsafe pointer.storeBytes(of: 0, toByteOffset: ItemLayout.keyByteCount, as: UInt8.self)
   }
 }
@@ -274,13 +297,17 @@ struct ValueChunk {
   }
   var byteCount: Int { Int(unsafe pointer.load(fromByteOffset: 4, as: UInt32.self)) }
 
+  /// The hash of the key of the item that the chunk belongs to.
+  var keyHash: UInt64 { unsafe pointer.load(fromByteOffset: ItemLayout.chunkHash, as: UInt64.self) }
+
   /// Makes the chunk a member of a chain holding `byteCount` value bytes; traps when they do not fit.
-  func initialise(byteCount: Int, chunkByteCount: Int) {
+  func initialise(byteCount: Int, keyHash: UInt64, chunkByteCount: Int) {
     precondition(ItemLayout.chunkHeaderByteCount + byteCount <= chunkByteCount)
     // Rule 4: constant offsets within the checked header; key count 0 and the chunked flag say what this is.
     unsafe memset(pointer, 0, ItemLayout.chunkHeaderByteCount)
     unsafe pointer.storeBytes(of: UInt32(byteCount), toByteOffset: 4, as: UInt32.self)
-    unsafe pointer.storeBytes(of: ItemFlags.chunked.rawValue, toByteOffset: ItemLayout.flags, as: UInt8.self)
+    unsafe pointer.storeBytes(of: keyHash, toByteOffset: ItemLayout.chunkHash, as: UInt64.self)
+    unsafe csystem_store_relaxed_byte(pointer + ItemLayout.flags, ItemFlags.chunked.rawValue)
   }
 
   /// The bytes at `offset`, for reading or, while the item is private, writing.

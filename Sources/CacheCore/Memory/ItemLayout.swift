@@ -2,8 +2,8 @@
 //
 //   byte  0        4        8        12           16        20                     24        26        27
 //        +--------+--------+--------+------------+---------+----------------------+---------+---------+-------+
-//        |hashNext| next   |previous| lastAccess | exptime | valueByteCount:30    | holds   |key count| flags |
-//        |        |        |        |            |         | segment:2            |         |         |       |
+//        |hashNext| next   |previous| lastAccess | exptime | valueByteCount:30    |holds:14 |key count| flags |
+//        |        |        |        |            |         | segment:2            |reads:2  |         |       |
 //        +--------+--------+--------+------------+---------+----------------------+---------+---------+-------+
 //   byte 28: CAS unique, 8 bytes (absent with -C)
 //        then client flags, 4 bytes (absent when 0), then chain head, 8 bytes (chunked only), then key, then value.
@@ -17,15 +17,21 @@ enum ItemLayout {
   static let lastAccess = 12
   static let exptime = 16
   static let sizeAndSegment = 20
-  static let holds = 24
+  static let holdsAndReads = 24
   static let keyByteCount = 26
   static let flags = 27
   static let fixedByteCount = 28
   /// Fixed part, CAS, client flags, chain head.
   static let maximumHeaderByteCount = 28 + 8 + 4 + 8
-  /// A continuation chunk: chain link, byte count, then the same 28 bytes as an item so that a page can be walked.
+  /// A continuation chunk: chain link, byte count, the hash of the key it belongs to; then key count and flags where an
+  /// item has them, so that a page can be walked.
   static let chunkHeaderByteCount = 28
+  static let chunkHash = 8
+  /// What a chunked item has before its key: the first continuation chunk, and the value bytes beside the key.
+  static let chainHeadByteCount = 8
   static let valueByteCountMask: UInt32 = (1 << 30) - 1
+  /// The low bits of the half word that counts holds; the two above count reads.
+  static let holdsMask: UInt16 = (1 << 14) - 1
 
   /// Bytes of an item apart from its value.
   static func overhead(keyByteCount: Int, hasClientFlags: Bool, casByteCount: Int) -> Int {
@@ -43,8 +49,6 @@ struct ItemFlags: OptionSet, Sendable {
   static let hasClientFlags = ItemFlags(rawValue: 4)
   /// The value continues in a chain of chunks.
   static let chunked = ItemFlags(rawValue: 8)
-  /// Read again after the first time: earns a second chance at the tail.
-  static let active = ItemFlags(rawValue: 16)
   /// The value is known to be out of date (meta flag I); readers are told.
   static let stale = ItemFlags(rawValue: 32)
   /// One client has been told to recache the item; the others are told so.
@@ -53,7 +57,8 @@ struct ItemFlags: OptionSet, Sendable {
   static let keyIsEncoded = ItemFlags(rawValue: 128)
 }
 
-/// The LRU list an item is on; the names of memcached's segments.
+/// The list an item is on; the names of memcached's segments. What they mean in another order than its own is said by
+/// EvictionOrder.
 enum Segment: UInt8, Sendable, CaseIterable {
   case hot = 0
   case warm = 1

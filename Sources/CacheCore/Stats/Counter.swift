@@ -22,10 +22,14 @@ public enum Counter: Int, CaseIterable, Sendable {
 /// Hit counters that every worker keeps for each slab class.
 public enum ClassCounter: Int, CaseIterable, Sendable {
   case getHits, setCommands, deleteHits, incrHits, decrHits, casHits, casBadval, touchHits
-  /// Hits on items of the COLD list (`hits_to_cold`).
-  case hitsToCold
+  /// Hits by the list the item is on; in the order of Segment.
+  case hitsToHot, hitsToWarm, hitsToCold, hitsToTemporary
 
-  /// The name in `stats slabs` (`hits_to_cold` stands in `stats items`).
+  static let slabRows: [ClassCounter] = [
+    .getHits, .setCommands, .deleteHits, .incrHits, .decrHits, .casHits, .casBadval, .touchHits,
+  ]
+
+  /// The name in `stats slabs`; those of hits by list stand in `stats items`.
   public var wireName: StaticString {
     switch self {
     case .getHits: "get_hits"
@@ -36,7 +40,10 @@ public enum ClassCounter: Int, CaseIterable, Sendable {
     case .casHits: "cas_hits"
     case .casBadval: "cas_badval"
     case .touchHits: "touch_hits"
+    case .hitsToHot: "hits_to_hot"
+    case .hitsToWarm: "hits_to_warm"
     case .hitsToCold: "hits_to_cold"
+    case .hitsToTemporary: "hits_to_temp"
     }
   }
 }

@@ -3,7 +3,7 @@
 
 /// The cells of one thread. Only that thread adds.
 public struct CounterSet: Sendable {
-  static let maximumClassCount = 64
+  static let maximumClassCount = SlabClasses.maximumFittedClass + 1
   private static let classOffset = Counter.allCases.count
   static let cellCount = classOffset + maximumClassCount * ClassCounter.allCases.count
   let cells: AtomicCells
@@ -21,6 +21,14 @@ public struct CounterSet: Sendable {
   @inline(__always)
   func add(_ counter: ClassCounter, slabClass: Int) {
     cells.addAsOnlyWriter(CounterSet.cell(counter, slabClass), 1)
+  }
+}
+
+extension CounterSet {
+  /// Counts a hit for the list that the item is on.
+  @inline(__always)
+  func addHit(_ segment: Segment, slabClass: Int) {
+    cells.addAsOnlyWriter(CounterSet.cell(.hitsToHot, slabClass) &+ Int(segment.rawValue), 1)
   }
 }
 
@@ -46,6 +54,11 @@ public struct CounterRegistry: Sendable {
   /// The sum over all slab classes.
   func total(_ counter: ClassCounter) -> UInt64 {
     (0..<CounterSet.maximumClassCount).reduce(0) { $0 &+ value(counter, slabClass: $1) }
+  }
+
+  /// Hits of gets and touches on a class.
+  public func hits(slabClass: Int) -> UInt64 {
+    value(.getHits, slabClass: slabClass) &+ value(.touchHits, slabClass: slabClass)
   }
 
   /// From now on every counter reads as if it had been zero at this moment.

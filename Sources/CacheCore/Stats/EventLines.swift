@@ -132,6 +132,16 @@ extension EventLog {
     }
   }
 
+  /// A page has gone from one class to another (0: the pool), or could not.
+  func noteSlabMove(source: Int, destination: Int, isDone: Bool) {
+    guard isWatched(.sysevents) else { return }
+    append(.sysevents) { line in
+      line.append("slab_move src=", source)
+      line.append(" dst=", destination)
+      line.append(isDone ? " state=ok" : " state=fail")
+    }
+  }
+
   /// The crawler has been through a class.
   public func noteCrawl(slabClass: Int, elapsedSeconds: Int, examined: UInt64, reclaimed: UInt64) {
     guard isWatched(.sysevents) else { return }

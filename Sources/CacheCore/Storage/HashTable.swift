@@ -138,6 +138,8 @@ struct HashTable: Sendable {
       shared.store(2, UInt64(stripe + 1))
       return true
     }
+    // The last stripe's workers need not wait while the kernel takes the old buckets.
+    _ = consume held
     buckets.release(power)
     shared.store(0, UInt64(power + 1))
     shared.store(3, 8 << UInt64(power))

@@ -1,5 +1,5 @@
 // A doubly linked list of items through their own header: newest at the head, eviction at the tail. One per slab class
-// and segment, guarded by the class lock. It orders; what the order means is the policy's business (SegmentedLRU).
+// and segment, guarded by the class lock. It orders; what the order means is the policy's business (Store+Eviction).
 
 struct ItemList: Sendable {
   private(set) var head = ItemRef.none
@@ -32,5 +32,11 @@ struct ItemList: Sendable {
     item.previous = .none
     count &-= 1
     byteCount &-= item.totalByteCount
+  }
+
+  /// `item` is a copy of one on the list, links included, and takes its place.
+  mutating func adopt(_ item: Item, arena: Arena) {
+    if item.previous.isNone { head = item.ref } else { arena.item(item.previous).next = item.ref }
+    if item.next.isNone { tail = item.ref } else { arena.item(item.next).previous = item.ref }
   }
 }

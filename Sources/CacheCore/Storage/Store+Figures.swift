@@ -3,15 +3,20 @@
 
 /// One class at one moment.
 struct ClassFigures {
-  var list: ItemList
+  /// Items by list, in the order of Segment; the last page of S3-FIFO's main queue counts as COLD, where it belongs.
+  var counts: [Int]
+  /// Bytes of all items, headers included.
+  var byteCount: Int
+  /// Idle seconds of the tails of HOT, WARM and COLD.
+  var agesSeconds: [UInt32]
   var statistics: ClassStatistics
-  var tailAgeSeconds: UInt32
   var pageCount: Int
   var chunkByteCount: Int
   var chunksPerPage: Int
   /// Freed and never used chunks.
   var freeCount: Int
   var chunkCount: Int { pageCount * chunksPerPage }
+  var itemCount: Int { counts.reduce(0, +) }
 }
 
 extension ClassStatistics {
@@ -26,6 +31,8 @@ extension ClassStatistics {
     evictedActive += other.evictedActive
     lruTailReflocked += other.lruTailReflocked
     directReclaims += other.directReclaims
+    movesToCold += other.movesToCold
+    movesToWarm += other.movesToWarm
     movesWithinLRU += other.movesWithinLRU
     crawlerReclaimed += other.crawlerReclaimed
     crawlerItemsChecked += other.crawlerItemsChecked
@@ -36,19 +43,17 @@ extension Store {
   func classFigures(_ slabClass: Int, now: UInt32) -> ClassFigures {
     let held = slabs.lock(slabClass)
     let state = slabs.withClass(held) { $0 }
-    var age: UInt32 = 0
-    if !state.list.tail.isNone {
-      let tail = arena.item(state.list.tail)
-      // The access time is written under the item's lock: without it there is no age to tell.
-      if let itemHeld = locks.tryLock(stripe: locks.stripe(hash(tail.key))) {
-        age = now >= tail.lastAccess ? now - tail.lastAccess : 0
-        _ = consume itemHeld
-      }
+    var counts = Segment.allCases.map { state[$0].count }
+    var ages = [Segment.hot, .warm, .cold].map { idleSeconds(ofTail: $0, now: now, held) }
+    if tunables.order == .s3fifo {
+      counts[2] += counts[1]
+      if counts[1] > 0 { ages[2] = ages[1] }
+      (counts[1], ages[1]) = (0, 0)
     }
     return ClassFigures(
-      list: state.list, statistics: state.statistics, tailAgeSeconds: age, pageCount: state.pageCount,
-      chunkByteCount: slabs.classes.chunkByteCount(slabClass), chunksPerPage: slabs.classes.chunksPerPage(slabClass),
-      freeCount: state.freeCount + state.freshCount)
+      counts: counts, byteCount: state.byteCount, agesSeconds: ages, statistics: state.statistics,
+      pageCount: state.pageCount, chunkByteCount: slabs.classes.chunkByteCount(slabClass),
+      chunksPerPage: slabs.classes.chunksPerPage(slabClass), freeCount: state.freeCount)
   }
 
   func figures() -> StoreFigures {
@@ -57,15 +62,18 @@ extension Store {
       let held = slabs.lock(slabClass)
       slabs.withClass(held) { state in
         figures.statistics.add(state.statistics)
-        figures.itemCount += state.list.count
-        figures.byteCount += state.list.byteCount
+        figures.itemCount += state.itemCount
+        figures.byteCount += state.byteCount
       }
     }
+    figures.freePages = slabs.pagesInPool
     return figures
   }
 
   func resetStatistics() {
     crawlCount.store(0, ordering: .relaxed)
+    juggleCount.store(0, ordering: .relaxed)
+    moveCounts.reset()
     for slabClass in 1..<slabs.classes.count {
       let held = slabs.lock(slabClass)
       slabs.withClass(held) { $0.statistics = ClassStatistics() }
@@ -81,33 +89,54 @@ extension Store {
     var lines: [UInt8] = []
     if slabClass >= 1, slabClass < slabs.classes.count {
       let held = slabs.lock(slabClass)
-      var ref = slabs.withClass(held) { $0.list.head }
       var count = 0
-      while !ref.isNone, limit == 0 || count < limit, lines.count < Store.dumpByteCount {
-        let item = arena.item(ref)
-        ref = item.next
-        guard let itemHeld = locks.tryLock(stripe: locks.stripe(hash(item.key))) else { continue }
-        let key = item.key.bytes(ByteRange(start: 0, end: item.keyByteCount))
-        let exptime = clockBase.unixSeconds(exptime: item.exptime)
-        _ = consume itemHeld
-        if key.contains(where: { $0 <= 0x20 }) { continue }
-        lines += Array("ITEM ".utf8) + key + Array(" [\(item.valueByteCount) b; \(exptime) s]\r\n".utf8)
-        count += 1
+      // From the newest on, as far as lists have an order among each other.
+      for segment in Segment.allCases {
+        var ref = slabs.withClass(held) { $0[segment].head }
+        while !ref.isNone, limit == 0 || count < limit, lines.count < Store.dumpByteCount {
+          let item = arena.item(ref)
+          ref = item.next
+          if let line = dumpLine(item) {
+            lines += line
+            count += 1
+          }
+        }
       }
     }
     return lines + Array("END\r\n".utf8)
   }
 
+  /// nil when the item is in use or its key would break the line. Wants the class lock.
+  private func dumpLine(_ item: Item) -> [UInt8]? {
+    guard let itemHeld = locks.tryLock(stripe: locks.stripe(hash(item.key))) else { return nil }
+    let key = item.key.bytes(ByteRange(start: 0, end: item.keyByteCount))
+    let exptime = clockBase.unixSeconds(exptime: item.exptime)
+    _ = consume itemHeld
+    if key.contains(where: { $0 <= 0x20 }) { return nil }
+    return Array("ITEM ".utf8) + key + Array(" [\(item.valueByteCount) b; \(exptime) s]\r\n".utf8)
+  }
+
+  /// Chunks counted under one hold of a class lock.
+  private static let chunksPerCount = 256
+
   /// Linked items by total size: upper bounds in steps of 32 bytes with their counts, ascending, empty steps left out.
+  /// Read page by page in the order of memory; items that come and go meanwhile may be counted or not.
   func sizeHistogram() -> [(upperBound: Int, count: Int)] {
     var counts: [Int: Int] = [:]
-    for slabClass in 1..<slabs.classes.count {
-      let held = slabs.lock(slabClass)
-      var ref = slabs.withClass(held) { $0.list.head }
-      while !ref.isNone {
-        let item = arena.item(ref)
-        counts[(item.totalByteCount + 31) / 32 * 32, default: 0] += 1
-        ref = item.next
+    for page in 1..<slabs.touchedPageEnd {
+      let slabClass = slabs.slabClass(ofPage: page)
+      if slabClass == 0 { continue }
+      var start = 0
+      while start < slabs.classes.chunksPerPage(slabClass) {
+        let held = slabs.lock(slabClass)
+        guard slabs.slabClass(ofPage: page) == slabClass else { break }
+        let end = min(start + Store.chunksPerCount, Int(slabs.pageState(page, held).freshIndex))
+        for index in stride(from: start, to: end, by: 1) {
+          let item = arena.item(slabs.chunk(index, of: page, slabClass))
+          guard item.flags.contains(.linked) else { continue }
+          counts[(item.totalByteCount + 31) / 32 * 32, default: 0] += 1
+        }
+        start += Store.chunksPerCount
       }
     }
     return counts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

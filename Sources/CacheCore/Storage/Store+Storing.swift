@@ -134,12 +134,12 @@ extension Store {
       keyByteCount: key.byteCount, hasClientFlags: clientFlags != 0, casByteCount: store.value.arena.casByteCount)
     let total = overhead &+ valueByteCount
     guard total <= store.value.configuration.itemSizeMaxBytes else { throw .tooLarge }
-    store.value.noteMortal(exptime: exptime)
     let classes = store.value.slabs.classes
-    guard let slabClass = classes.slabClass(for: total) else {
+    let slabClass = classes.slabClass(for: total)
+    if total > classes.chunkByteCount(slabClass) {
       return try reserveChunked(
-        store, key: key, clientFlags: clientFlags, exptime: exptime, valueByteCount: valueByteCount, overhead: overhead,
-        now: now, heldStripe: heldStripe)
+        store, slabClass, key: key, clientFlags: clientFlags, exptime: exptime, valueByteCount: valueByteCount,
+        overhead: overhead, now: now, heldStripe: heldStripe)
     }
     guard let ref = store.value.takeChunk(slabClass, now: now, heldStripe: heldStripe) else { throw .noMemory }
     store.value.arena.item(ref).initialise(
@@ -148,32 +148,34 @@ extension Store {
     return Reservation(store: store, ref: ref)
   }
 
-  /// A large item: the head fills a chunk of the last class, the rest follows in a chain of chunks, the last as small
-  /// as fits. Dropping the half-built reservation frees what it has so far.
+  /// A large item: the head fills a chunk of its class, the rest follows in a chain of chunks; in the reference's table
+  /// the last is as small as fits. Dropping the half-built reservation frees what it has so far.
   @inline(never)
   private static func reserveChunked(
-    _ store: Pinned<Store>, key: RawSpan, clientFlags: UInt32, exptime: UInt32, valueByteCount: Int, overhead: Int,
-    now: UInt32, heldStripe: Int
+    _ store: Pinned<Store>, _ slabClass: Int, key: RawSpan, clientFlags: UInt32, exptime: UInt32, valueByteCount: Int,
+    overhead: Int, now: UInt32, heldStripe: Int
   ) throws(ReservationFailure) -> Reservation {
     let slabs = store.value.slabs
-    let last = slabs.classes.last
-    let chunkByteCount = slabs.classes.chunkByteCount(last)
-    guard let ref = store.value.takeChunk(last, now: now, heldStripe: heldStripe) else { throw .noMemory }
-    let inline = chunkByteCount - overhead - 8
+    let chunkByteCount = slabs.classes.chunkByteCount(slabClass)
+    guard let ref = store.value.takeChunk(slabClass, now: now, heldStripe: heldStripe) else { throw .noMemory }
+    let inline = chunkByteCount - overhead - ItemLayout.chainHeadByteCount
     store.value.arena.item(ref).initialise(
       key: key, clientFlags: clientFlags, exptime: exptime, valueByteCount: valueByteCount, inlineByteCount: inline,
       chunkByteCount: chunkByteCount)
     let reservation = Reservation(store: store, ref: ref)
+    let keyHash = store.value.hash(key)
     var missing = valueByteCount - inline
     var previous: ValueChunk?
     while missing > 0 {
       let take = min(missing, chunkByteCount - ItemLayout.chunkHeaderByteCount)
-      guard let fitting = slabs.classes.slabClass(for: take + ItemLayout.chunkHeaderByteCount),
+      let fitting = slabs.classes.tailClass(for: take + ItemLayout.chunkHeaderByteCount, of: slabClass)
+      guard
         let next = store.value.takeChunk(fitting, now: now, heldStripe: heldStripe)
-          ?? store.value.takeChunk(last, now: now, heldStripe: heldStripe)
+          ?? (fitting == slabClass ? nil : store.value.takeChunk(slabClass, now: now, heldStripe: heldStripe))
       else { throw .noMemory }
       let chunk = ValueChunk(store.value.arena.item(next))
-      chunk.initialise(byteCount: take, chunkByteCount: slabs.classes.chunkByteCount(slabs.slabClass(of: next)))
+      chunk.initialise(
+        byteCount: take, keyHash: keyHash, chunkByteCount: slabs.classes.chunkByteCount(slabs.slabClass(of: next)))
       if let previous { previous.next = next } else { reservation.item.firstChunk = next }
       previous = chunk
       missing -= take
@@ -217,19 +219,21 @@ extension Store {
     let slabClass = slabs.slabClass(of: item.ref)
     if growth != 0 {
       let total = item.totalByteCount &+ growth
-      guard total <= configuration.itemSizeMaxBytes, slabs.classes.slabClass(for: total) == slabClass else {
-        return nil
-      }
+      guard total <= configuration.itemSizeMaxBytes, total <= slabs.classes.chunkByteCount(slabClass),
+        slabs.classes.slabClass(for: total) == slabClass
+      else { return nil }
       // Sizes change only with both locks held, so that whoever adds them up sees list and item agree.
       let classHeld = slabs.lock(slabClass)
       item.resize(valueByteCount: value.byteCount, chunkByteCount: slabs.classes.chunkByteCount(slabClass))
-      slabs.withClass(classHeld) { $0.list.noteGrowth(growth) }
+      slabs.withClass(classHeld) { $0[item.segment].noteGrowth(growth) }
     }
     item.overwrite(clientFlags: clientFlags, exptime: exptime, value: value)
-    noteMortal(exptime: exptime)
+    noteMortal(item)
     item.cas = cas
     item.lastAccess = birthTime(now)
-    item.flags = flags.intersection([.linked, .hasClientFlags]).union(.active).union(marks)
+    // It keeps its place on the list, where memcached would put it at the head of HOT: as if it had been read.
+    item.reads = tunables.order == .segmented ? 2 : min(item.reads &+ 1, 3)
+    item.flags = flags.intersection([.linked, .hasClientFlags]).union(marks)
     return slabClass
   }
 

@@ -1,14 +1,6 @@
-// What happens besides requests: flushes, the clock's tick, growth of the hash table, the search for expired items, the
-// memory limit. Each is a bounded step that a maintenance thread calls, and tests call by hand with a clock of their
-// own.
-
-/// What a step of the crawler did.
-public struct CrawlStep: Equatable, Sendable {
-  public var examined = 0
-  public var reclaimed = 0
-  /// The class has been walked through.
-  public var isAtHead = false
-}
+// What happens besides requests: flushes, the clock's tick, growth of the hash table, the segmented order's maintainer,
+// the memory limit. Each is a bounded step that a maintenance thread calls, and tests call by hand with a clock of
+// their own. The search for expired items is in Store+Expiry, the moving of pages in Store+Pages.
 
 extension Store {
   /// Makes everything stored so far invisible at once; memory returns as the dead are met. Items stored from now on,
@@ -22,7 +14,7 @@ extension Store {
       flushBarrier.store(time + 2, ordering: .relaxed)
     }
     pendingFlush.store(0, ordering: .relaxed)
-    mayHoldDead.store(true, ordering: .relaxed)
+    for page in 1..<slabs.touchedPageEnd { slabs.setNextExpiry(ofPage: page, 0) }
     lastFlushSecond.store(now, ordering: .relaxed)
   }
 
@@ -35,13 +27,15 @@ extension Store {
     for slabClass in 1..<slabs.classes.count {
       for _ in 0..<2 {
         let classHeld = slabs.lock(slabClass)
-        var ref = slabs.withClass(classHeld) { $0.list.tail }
-        while !ref.isNone {
-          let item = arena.item(ref)
-          ref = item.previous
-          let hash = hash(item.key)
-          guard let held = locks.tryLock(stripe: locks.stripe(hash)) else { continue }
-          drop(item, hash, held, classHeld)
+        for segment in Segment.allCases {
+          var ref = slabs.withClass(classHeld) { $0[segment].tail }
+          while !ref.isNone {
+            let item = arena.item(ref)
+            ref = item.previous
+            let hash = hash(item.key)
+            guard let held = locks.tryLock(stripe: locks.stripe(hash)) else { continue }
+            drop(item, hash, held, classHeld)
+          }
         }
       }
     }
@@ -64,10 +58,11 @@ extension Store {
   /// A flush to come, at `due` of the store's clock; 0 = none. A new one replaces a pending one.
   func flushLater(due: UInt32) { pendingFlush.store(due, ordering: .relaxed) }
 
-  /// Once a second: carries out a flush that is due.
+  /// Once a second: carries out a flush that is due, and sees to it that ghosts and items are about as many.
   public func tick(now: UInt32) {
     let due = pendingFlush.load(ordering: .relaxed)
     if due != 0, now >= due { flush(now: now) }
+    fitGhosts()
   }
 
   /// Seconds of the store's clock at the last flush, for `oldest` of the settings.
@@ -83,58 +78,36 @@ extension Store {
   public var itemCount: Int {
     (1..<slabs.classes.count).reduce(0) { sum, slabClass in
       let held = slabs.lock(slabClass)
-      return sum + slabs.withClass(held) { $0.list.count }
+      return sum + slabs.withClass(held) { $0.itemCount }
     }
   }
 
-  /// The classes through which a walk can find anything, a bit each; asked before each walk, which then looks for
-  /// itself.
-  public func takeCrawlDemand() -> UInt64 {
-    mayHoldDead.exchange(false, ordering: .relaxed) ? .max : takeExplicitCrawlDemand()
-  }
-
-  /// The classes that clients want walked at once.
-  public func takeExplicitCrawlDemand() -> UInt64 { crawlDemand.exchange(0, ordering: .relaxed) }
-
-  /// `lru_crawler crawl`: the next walk begins at once, and goes through these classes.
-  func demandCrawl(_ classes: UInt64) { crawlDemand.bitwiseOr(classes, ordering: .relaxed) }
-
-  /// For `stats`: a walk begins, or is over.
-  public func noteCrawling(_ isRunning: Bool) {
-    if isRunning { crawlCount.wrappingAdd(1, ordering: .relaxed) }
-    isCrawling.store(isRunning, ordering: .relaxed)
-  }
-
-  /// Looks at up to `items` items of a class from the tail on and frees the dead among them. The next call goes on
-  /// where this one stopped.
-  public func crawlStep(slabClass: Int, items: Int, now: UInt32) -> CrawlStep {
-    let classHeld = slabs.lock(slabClass)
-    var ref = slabs.withClass(classHeld) { $0.crawlPosition.isNone ? $0.list.tail : $0.crawlPosition }
-    var step = CrawlStep()
-    while !ref.isNone, step.examined < items {
-      step.examined += 1
-      let item = arena.item(ref)
-      ref = item.previous
-      let hash = hash(item.key)
-      guard let held = locks.tryLock(stripe: locks.stripe(hash)) else { continue }
-      slabs.withClass(classHeld) { $0.statistics.crawlerItemsChecked += 1 }
-      guard item.holds == 0, !isLive(item, now: now) else {
-        noteMortal(exptime: item.exptime)
-        continue
-      }
-      let wasFetched = item.flags.contains(.fetched)
-      step.reclaimed += 1
-      drop(item, hash, held, classHeld) { slabClass in
-        slabClass.statistics.crawlerReclaimed += 1
-        if !wasFetched { slabClass.statistics.expiredUnfetched += 1 }
+  /// One turn of the segmented order's maintainer: each class in a bounded step. Returns how many items were moved.
+  public func maintainLists(now: UInt32) -> Int {
+    juggleCount.wrappingAdd(1, ordering: .relaxed)
+    guard tunables.order != .s3fifo else { return 0 }
+    var moved = 0
+    for slabClass in 1..<slabs.classes.count {
+      let classHeld = slabs.lock(slabClass)
+      if tunables.order == .segmented {
+        moved += juggle(steps: Store.jugglesPerTurn, now: now, classHeld)
+      } else {
+        drainSegments(classHeld)
       }
     }
-    slabs.withClass(classHeld) { $0.crawlPosition = ref }
-    step.isAtHead = ref.isNone
-    return step
+    return moved
   }
+
+  private static let jugglesPerTurn = 500
 
   public var slabClassCount: Int { slabs.classes.count }
+
+  /// From one chunk size to the next, and the last of them.
+  public var slabGrowthFactor: Double {
+    if case .reference = configuration.slabs.rule { return configuration.slabs.growthFactor }
+    return FittedTable.growthFactor
+  }
+  public var largestChunkByteCount: Int { slabs.classes.chunkByteCount(slabs.classes.last) }
 
   /// The classes as -vv prints them.
   public var slabTable: String { slabs.classes.description }
@@ -145,15 +118,17 @@ extension Store {
     case outOfBounds
   }
 
-  /// A new memory limit. Raising works up to the address space reserved at start; lowering takes no page from a class.
+  /// A new memory limit. Raising works up to the address space reserved at start. A lower one is reached page by page:
+  /// the maintenance thread takes them from the classes that lose least, and gives them back to the kernel.
   func setMemoryLimit(bytes: Int) -> LimitChange {
-    let pages = bytes / SlabClasses.pageByteCount
+    let pages = bytes / slabs.classes.pageByteCount
     guard configuration.backing == .lazy, pages + SlabClasses.maximumClass <= slabs.pageCapacity else {
       return .outOfBounds
     }
     slabs.setPageLimit(pages)
+    if slabs.pagesToGiveBack > 0 { maintenanceBell.ring() }
     return .changed
   }
 
-  public var memoryLimitBytes: Int { slabs.pageLimit * SlabClasses.pageByteCount }
+  public var memoryLimitBytes: Int { slabs.pageLimit * slabs.classes.pageByteCount }
 }

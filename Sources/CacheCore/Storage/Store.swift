@@ -1,7 +1,8 @@
 // The cache itself: finds, stores, replaces, deletes, evicts. All rules about what may be stored are here, and none
 // about protocols, sockets or clocks: `now` is an argument (seconds of the store's clock), keys and values are bytes.
 // Shared by all workers. Every method says which lock it takes or wants to be shown; the order is in ItemLocks.swift.
-// Companions: Store+Storing (reserve, commit), Store+Eviction, Store+Upkeep (flush, growth, expiry), Store+Invariants.
+// Companions: Store+Storing (reserve, commit), Store+Eviction, Store+Pages (pages that change hands), Store+Expiry,
+// Store+Upkeep (flush, growth, limit), Store+Figures, Store+Walk, Store+Invariants.
 
 import Synchronization
 
@@ -16,6 +17,14 @@ public struct StoreConfiguration: Sendable {
   public var hashPower = 16
   public var hashExpandEnabled = true
   public var workerCount = 4
+  /// Whether pages may go from one class to another.
+  public var movesPages = true
+  /// Whether the page mover goes by the age of items, as the reference's does, instead of by what a page is worth.
+  public var movesByAge = false
+  /// What the page mover wants more of.
+  public var moveGoal = MoveGoal.balanced
+  /// What commands may change later.
+  public var tunables = Tunables()
   public var backing = ArenaBacking.lazy
   public var startedAtUnixSeconds: Int64 = 0
   /// How many bytes of lines for watchers may wait.
@@ -42,6 +51,8 @@ enum Lookup {
 
 public struct Store: ~Copyable, Sendable {
   let configuration: StoreConfiguration
+  /// What commands change; shared with those who carry them out.
+  public let tunables: Tunables
   public let clockBase: ClockBase
   let arena: Arena
   let slabs: SlabAllocator
@@ -58,21 +69,39 @@ public struct Store: ~Copyable, Sendable {
   let flushBarrier = Atomic<UInt32>(0)
   /// When a delayed flush is due; 0 = none.
   let pendingFlush = Atomic<UInt32>(0)
-  /// Something may have died, or will: an item with an expiration time was stored, or a flush happened, since the last
-  /// walk through the classes began.
-  let mayHoldDead = Atomic<Bool>(false)
-  /// Walks of the crawler that were begun, and whether one is under way.
+  /// Runs of the crawler that were begun, and whether one is under way.
   let crawlCount = Atomic<UInt64>(0)
   let isCrawling = Atomic<Bool>(false)
-  /// Classes whose walk a client has asked for: a bit each.
-  let crawlDemand = Atomic<UInt64>(0)
+  /// A client has asked for a run through some classes (`SlabClass.crawlIsDemanded`).
+  let crawlIsDemanded = Atomic<Bool>(false)
+  /// What evictions have lost, and how many of its lines are in use.
+  let ghosts: GhostTable
+  let ghostLines = Atomic<Int>(0)
+  /// Pages' worth of memory evicted so far, and the number at which the page mover decides next.
+  let evictedPages = Atomic<UInt64>(0)
+  let nextMoveDecision = Atomic<UInt64>(0)
+  /// An operator's request of a move: source + 2 in the upper half, destination in the lower; 0 = none.
+  let moveRequest = Atomic<UInt64>(0)
+  let isMovingPage = Atomic<Bool>(false)
+  let moveCounts = MoveCounts()
+  /// Turns of the segmented order's maintainer.
+  let juggleCount = Atomic<UInt64>(0)
+  /// Rung when the maintenance thread has something to do at once.
+  public let maintenanceBell = Doorbell()
+  /// By class: first reads of items of the last page's worth, and of items of the small queue, since the page mover
+  /// last looked (ClassWorth.loss).
+  let lastPageReads = AtomicCells(count: SlabClasses.maximumFittedClass + 1)
+  let newItemReads = AtomicCells(count: SlabClasses.maximumFittedClass + 1)
   /// The second of the last flush command.
   let lastFlushSecond = Atomic<UInt32>(0)
 
   private init(
-    _ configuration: StoreConfiguration, arena: Arena, slabs: SlabAllocator, locks: ItemLocks, table: HashTable
+    _ configuration: StoreConfiguration, arena: Arena, slabs: SlabAllocator, locks: ItemLocks, table: HashTable,
+    ghosts: GhostTable
   ) {
     self.configuration = configuration
+    tunables = configuration.tunables
+    self.ghosts = ghosts
     clockBase = ClockBase(startedAtUnixSeconds: configuration.startedAtUnixSeconds)
     self.arena = arena
     self.slabs = slabs
@@ -83,10 +112,11 @@ public struct Store: ~Copyable, Sendable {
 
   /// Reserves everything. Returns nil when the kernel refuses the address space.
   public static func make(_ configuration: StoreConfiguration) -> Pinned<Store>? {
-    let page = SlabClasses.pageByteCount
-    let pageLimit = (configuration.memoryLimitBytes + page - 1) / page
-    // One page per class beyond the limit (a class without a page always gets its first), and the unused first page.
-    let pages = max(pageLimit, configuration.reserveBytes / page) + SlabClasses.maximumClass + 2
+    let page = 1 << SlabClasses.pageShift(configuration.slabs.rule)
+    let pageLimit = max(1, (configuration.memoryLimitBytes + page - 1) / page)
+    // One page per class beyond the limit (where a class without a page always gets its first), and the unused first
+    // page; in whole pages of the kernel's.
+    let pages = max(pageLimit, configuration.reserveBytes / page) + SlabClasses.maximumFittedClass + 2
     guard
       let arena = Arena(
         byteCount: pages * page, casByteCount: configuration.casEnabled ? 8 : 0, backing: configuration.backing)
@@ -97,11 +127,20 @@ public struct Store: ~Copyable, Sendable {
     let locks = ItemLocks(power: min(ItemLocks.power(workers: configuration.workerCount), configuration.hashPower - 1))
     let mostItems = arena.byteCount / classes.chunkByteCount(1)
     let lastPower = configuration.hashExpandEnabled ? Int.bitWidth - mostItems.leadingZeroBitCount : 0
-    guard let table = HashTable(arena: arena, locks: locks, power: configuration.hashPower, lastPower: lastPower) else {
-      return nil
-    }
-    let slabs = SlabAllocator(classes: classes, arena: arena, pageLimit: pageLimit)
-    return Pinned(Store(configuration, arena: arena, slabs: slabs, locks: locks, table: table))
+    guard let table = HashTable(arena: arena, locks: locks, power: configuration.hashPower, lastPower: lastPower),
+      let ghosts = GhostTable(entries: mostItems)
+    else { return nil }
+    let slabs = SlabAllocator(
+      classes: classes, arena: arena, pageLimit: pageLimit, firstPageMayExceedLimit: exceedsLimit(configuration),
+      poolsEmptyPages: configuration.evictionsEnabled && configuration.movesPages)
+    return Pinned(Store(configuration, arena: arena, slabs: slabs, locks: locks, table: table, ghosts: ghosts))
+  }
+
+  /// The reference gives a class without a page its first one whatever the limit. So do we where no page can be taken
+  /// from another class, and with the reference's pages of 1 MiB, of which a small cache has too few to share.
+  private static func exceedsLimit(_ configuration: StoreConfiguration) -> Bool {
+    if case .reference = configuration.slabs.rule { return true }
+    return !configuration.evictionsEnabled || !configuration.movesPages
   }
 
   /// Gives everything back. No reservation, hold or thread may be left.
@@ -111,6 +150,11 @@ public struct Store: ~Copyable, Sendable {
     slabs.destroy()
     arena.unmap()
     eventLog.destroy()
+    ghosts.unmap()
+    moveCounts.destroy()
+    lastPageReads.destroy()
+    newItemReads.destroy()
+    maintenanceBell.destroy()
   }
 
   // Finding.
@@ -146,16 +190,30 @@ public struct Store: ~Copyable, Sendable {
     return wasFlushed ? .flushed : .expired
   }
 
-  /// Notes that the item was read: its time, then FETCHED the first time and ACTIVE after it. Writes only what changes.
-  /// Wants the item lock; no LRU lock, because the tail looks at the bits (second chance).
+  /// Notes that the item was read: FETCHED the first time, the count of reads up to 3, the time. Writes only what
+  /// changes. Wants the item lock; no list lock, because the lists look at the count when the item is next to go.
   @inline(__always)
   func bump(_ item: Item, now: UInt32) {
-    let flags = item.flags
-    if !flags.contains([.fetched, .active]) {
-      item.flags = flags.union(flags.contains(.fetched) ? .active : .fetched)
-    }
+    let reads = item.reads
+    if reads < 3 { item.reads = reads &+ 1 }
+    if reads == 0 || !item.flags.contains(.fetched) { noteFirstRead(item, isFirstOfRound: reads == 0) }
     // Never the flush bound: a flush that comes between the look-up and this line must still find the item older.
     if item.lastAccess < now { item.lastAccess = now }
+  }
+
+  /// The first read since the item was stored, or since its list last looked at it: of the latter, what a page less
+  /// might have lost. WARM is the last page in S3-FIFO; in the segmented order it is what was read before, which comes
+  /// near it.
+  @inline(never)
+  private func noteFirstRead(_ item: Item, isFirstOfRound: Bool) {
+    let flags = item.flags
+    if !flags.contains(.fetched) { item.flags = flags.union(.fetched) }
+    guard isFirstOfRound else { return }
+    switch item.segment {
+    case .warm: lastPageReads.add(slabs.slabClass(of: item.ref), 1)
+    case .hot: newItemReads.add(slabs.slabClass(of: item.ref), 1)
+    case .cold, .temporary: break
+    }
   }
 
   /// The time to note for a new item: now, but never before the last flush.
@@ -169,10 +227,14 @@ public struct Store: ~Copyable, Sendable {
   func link(_ item: Item, _ hash: UInt64, now: UInt32, _ held: borrowing ItemLockHeld) {
     item.lastAccess = birthTime(now)
     item.flags.insert(.linked)
-    item.segment = .cold
+    noteMortal(item)
     table.insert(item, hash, held)
-    let classHeld = slabs.lock(slabs.slabClass(of: item.ref))
-    slabs.withClass(classHeld) { $0.list.pushHead(item, arena: arena) }
+    let slabClass = slabs.slabClass(of: item.ref)
+    let lines = ghostLines.load(ordering: .relaxed)
+    let evictedAt = lines == 0 ? nil : ghosts.take(hash, slabClass: slabClass, lines: lines)
+    let classHeld = slabs.lock(slabClass)
+    let segment = placement(item, evictedAt: evictedAt, now: now, classHeld)
+    slabs.withClass(classHeld) { $0.push(item, to: segment, arena: arena) }
   }
 
   /// Puts `new` in the place of `old`, whose chunk is freed unless somebody holds it. A value made from the old one
@@ -183,21 +245,22 @@ public struct Store: ~Copyable, Sendable {
   ) {
     new.lastAccess = isDerived ? max(old.lastAccess, now) : birthTime(now)
     new.flags.insert(.linked)
-    new.segment = .cold
+    noteMortal(new)
     table.replace(old, by: new, hash, held)
     old.flags.remove(.linked)
     let oldClass = slabs.slabClass(of: old.ref)
     let newClass = slabs.slabClass(of: new.ref)
     let classHeld = slabs.lock(oldClass)
+    let segment = placement(new, replacing: old, now: now)
     slabs.withClass(classHeld) { slabClass in
       slabClass.remove(old, arena: arena)
-      if oldClass == newClass { slabClass.list.pushHead(new, arena: arena) }
+      if oldClass == newClass { slabClass.push(new, to: segment, arena: arena) }
     }
     freeIfUnheld(old, classHeld)
     guard oldClass != newClass else { return }
     _ = consume classHeld
     let newHeld = slabs.lock(newClass)
-    slabs.withClass(newHeld) { $0.list.pushHead(new, arena: arena) }
+    slabs.withClass(newHeld) { $0.push(new, to: segment, arena: arena) }
   }
 
   /// Takes a linked item out of the cache; its chunk is freed unless somebody holds it.
@@ -255,7 +318,7 @@ public struct Store: ~Copyable, Sendable {
   // Holding: a large value is sent from the item's own memory after the lock is gone.
 
   /// The most readers of one item outside the lock; one more gets a miss, as in the reference.
-  static let maximumHolds: UInt16 = 60_000
+  static let maximumHolds: UInt16 = ItemLayout.holdsMask - 8
 
   /// Wants the item lock. Returns false when too many readers hold the item already.
   func hold(_ item: Item) -> Bool {
@@ -273,10 +336,11 @@ public struct Store: ~Copyable, Sendable {
     _ = consume held
   }
 
-  /// Tells the crawler that there are items that will die. A load in nearly all cases.
+  /// Tells the crawler when the item will die. Nothing for one that will not.
   @inline(__always)
-  func noteMortal(exptime: UInt32) {
-    if exptime != 0, !mayHoldDead.load(ordering: .relaxed) { mayHoldDead.store(true, ordering: .relaxed) }
+  func noteMortal(_ item: Item) {
+    let exptime = item.exptime
+    if exptime != 0 { slabs.noteExpiry(item.ref, exptime: exptime) }
   }
 
   // CAS uniques.

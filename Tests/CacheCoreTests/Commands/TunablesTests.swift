@@ -20,7 +20,8 @@ struct TunablesTests {
   @Test func nothingIsChangedAtFirst() {
     let tunables = Tunables()
     for tunable in Tunable.allCases { #expect(tunables[tunable] == nil) }
-    #expect(tunables.crawlerEnabled == nil)
+    #expect(tunables.crawlerEnabled)
+    #expect(tunables.order == .s3fifo)
     #expect(rows(tunables).values.allSatisfy { $0 == "as started" })
   }
 
@@ -34,16 +35,37 @@ struct TunablesTests {
       case .number: [({ tunables[tunable] = 123 }, "123"), ({ tunables[tunable] = 0 }, "0")]
       case .ratio:
         [({ tunables.set(tunable, ratio: 0.25) }, "ratio 0.25"), ({ tunables.set(tunable, ratio: 3) }, "ratio 3.0")]
+      case .order:
+        EvictionOrder.allCases.map { order in
+          ({ tunables[tunable] = UInt64(order.rawValue) }, order == .flat ? "no" : "yes")
+        }
       }
     for (set, text) in values {
       set()
       #expect(tunables[tunable] != nil)
-      #expect(shown() == (tunable.isReported ? text : "as started"))
+      #expect(shown() == text)
     }
     for other in Tunable.allCases where other != tunable { #expect(tunables[other] == nil) }
-    #expect(rows(tunables).values.filter { $0 != "as started" }.count == (tunable.isReported ? 1 : 0))
+    #expect(rows(tunables).values.filter { $0 != "as started" }.count == 1)
     tunables[tunable] = nil
     #expect(tunables[tunable] == nil && shown() == "as started")
+  }
+
+  /// What the command line said holds until a command says otherwise, and again when that is taken back.
+  @Test func theCommandLineComesFirst() {
+    let tunables = Tunables()
+    tunables.setDefault(.hotPercent, 33)
+    tunables.setDefault(.warmMaxFactor, ratio: 1.5)
+    tunables.setDefault(.order, UInt64(EvictionOrder.flat.rawValue))
+    #expect(tunables.current(.hotPercent) == 33 && tunables.ratio(.warmMaxFactor) == 1.5 && tunables.order == .flat)
+    #expect(tunables[.hotPercent] == nil)
+    #expect(rows(tunables).values.allSatisfy { $0 == "as started" })
+    tunables[.hotPercent] = 40
+    tunables[.order] = UInt64(EvictionOrder.segmented.rawValue)
+    #expect(tunables.current(.hotPercent) == 40 && tunables.order == .segmented)
+    tunables[.hotPercent] = nil
+    tunables[.order] = nil
+    #expect(tunables.current(.hotPercent) == 33 && tunables.order == .flat)
   }
 
   /// Copies are the same settings: all threads see what one sets.
@@ -67,13 +89,15 @@ struct TunablesTests {
       ]
     ),
     ("lru temp_ttl 30", ["temp_lru": "yes", "temporary_ttl": "30"]), ("lru temp_ttl -1", ["temp_lru": "no"]),
-    // Nothing acts on these in this build, so nothing is claimed.
-    ("slabs automove 1", [:]), ("lru mode flat", [:]), ("lru mode segmented", [:]),
+    ("slabs automove 0", ["slab_automove": "0"]), ("slabs automove 2", ["slab_automove": "2"]),
+    ("lru mode flat", ["lru_segmented": "no", "lru_policy": "flat"]),
+    ("lru mode segmented", ["lru_segmented": "yes", "lru_policy": "segmented"]),
+    ("lru mode s3fifo", ["lru_segmented": "yes", "lru_policy": "s3fifo"]),
   ])
   func commandsSetTheirRows(command: String, expected: [String: String]) {
-    let names = Tunable.allCases.map(\.settingName)
-    let server = InProcessServer(settingsRows: { _, tunables in
-      tunables.applied(to: names.map { ($0, "as started") }, ratioText: { "ratio \($0)" })
+    let names = Tunable.allCases.map(\.settingName) + [EvictionOrder.settingName]
+    let server = InProcessServer(settingsRows: { _, store in
+      store.value.tunables.applied(to: names.map { ($0, "as started") }, ratioText: { "ratio \($0)" })
     })
     #expect(server.send(command + "\r\n") == "OK\r\n")
     // Any beginning of a sub-command is the sub-command; another connection sees the same.

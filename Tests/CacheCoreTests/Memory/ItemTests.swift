@@ -36,8 +36,9 @@ struct ItemTests {
         item.lastAccess = .max
         item.segment = .temporary
         item.holds = .max
+        item.reads = 2
         item.cas = 0x0123_4567_89ab_cdef
-        item.flags.insert([.linked, .fetched, .active])
+        item.flags.insert([.linked, .fetched, .stale])
         item.inlineWindow(from: 0).fill(0xee)
         if isChunked { item.firstChunk = arena.ref(byteOffset: 32) }
         #expect(item.hashNext == arena.ref(byteOffset: 8))
@@ -45,7 +46,7 @@ struct ItemTests {
         #expect(item.previous == arena.ref(byteOffset: 24))
         #expect(item.lastAccess == .max && item.exptime == 12345)
         #expect(item.segment == .temporary && item.valueByteCount == 1000)
-        #expect(item.holds == .max && item.keyByteCount == 7)
+        #expect(item.holds == ItemLayout.holdsMask && item.reads == 2 && item.keyByteCount == 7)
         #expect(item.cas == (casByteCount == 0 ? 0 : 0x0123_4567_89ab_cdef))
         #expect(item.clientFlags == flags)
         #expect(item.key.bytes(ByteRange(start: 0, end: 7)) == bytes("the key"))
@@ -53,7 +54,8 @@ struct ItemTests {
         #expect(item.inlineValue.byteCount == (isChunked ? 600 : 1000))
         if isChunked { #expect(item.firstChunk == arena.ref(byteOffset: 32)) }
         item.clear()
-        #expect(item.keyByteCount == 0 && item.flags == [] && item.holds == 0 && item.valueByteCount == 0)
+        #expect(
+          item.keyByteCount == 0 && item.flags == [] && item.holds == 0 && item.reads == 0 && item.valueByteCount == 0)
         #expect(item.next == arena.ref(byteOffset: 16))
       }
     }
@@ -98,13 +100,50 @@ struct ItemTests {
     with(casByteCount: 8) { item, arena in
       let chunk = ValueChunk(item)
       item.cas = .max
-      chunk.initialise(byteCount: 100, chunkByteCount: 128)
-      #expect(chunk.next.isNone && chunk.byteCount == 100)
+      chunk.initialise(byteCount: 100, keyHash: 0xfedc_ba98_7654_3210, chunkByteCount: 128)
+      #expect(chunk.next.isNone && chunk.byteCount == 100 && chunk.keyHash == 0xfedc_ba98_7654_3210)
       #expect(item.keyByteCount == 0 && item.flags == [.chunked])
       chunk.next = arena.ref(byteOffset: 64)
       chunk.window(from: 0).fill(0x61)
       #expect(chunk.next == arena.ref(byteOffset: 64) && chunk.byteCount == 100)
       #expect(chunk.window(from: 99).count == 1 && chunk.window(from: 100).count == 0)
+    }
+  }
+
+  /// Two counts share a half word: each at its limits beside the other at its own.
+  @Test func holdsAndReadsDoNotTouchEachOther() {
+    with(casByteCount: 8) { item, _ in
+      initialise(item, key: bytes("k"), valueByteCount: 0)
+      for holds in [0, 1, Store.maximumHolds, ItemLayout.holdsMask] {
+        for reads: UInt8 in 0...3 {
+          (item.holds, item.reads) = (holds, reads)
+          #expect(item.holds == holds && item.reads == reads)
+          (item.reads, item.holds) = (reads, holds)
+          #expect(item.holds == holds && item.reads == reads)
+        }
+      }
+      // Three stands for more.
+      item.reads = 200
+      #expect(item.reads == 3 && item.holds == ItemLayout.holdsMask)
+    }
+  }
+
+  /// A moved item is the old one to the last byte, whatever lies behind it.
+  @Test(arguments: [0, 8]) func copiesAreWhole(_ casByteCount: Int) {
+    with(casByteCount: casByteCount) { item, arena in
+      let copy = arena.item(arena.ref(byteOffset: 20_480))
+      initialise(item, key: bytes("the key"), flags: 77, exptime: 9, valueByteCount: 8000 - 100)
+      item.inlineWindow(from: 0).copy(from: receiveBuffer(pattern(7900)).span.extracting(0..<7900))
+      (item.next, item.previous, item.lastAccess) = (arena.ref(byteOffset: 8), arena.ref(byteOffset: 16), 1234)
+      (item.segment, item.holds, item.reads, item.cas) = (.warm, 3, 2, 99)
+      item.flags.insert([.linked, .fetched])
+      copy.copyChunk(from: item, chunkByteCount: 8192)
+      #expect(copy.next == item.next && copy.previous == item.previous && copy.lastAccess == 1234 && copy.exptime == 9)
+      #expect(copy.segment == .warm && copy.holds == 3 && copy.reads == 2 && copy.cas == item.cas)
+      #expect(copy.flags == item.flags && copy.clientFlags == 77 && copy.totalByteCount == item.totalByteCount)
+      #expect(copy.key.bytes(ByteRange(start: 0, end: 7)) == bytes("the key"))
+      let value = copy.inlineValue.bytes(ByteRange(start: 0, end: 7900))
+      #expect(isSame(value, pattern(7900)))
     }
   }
 

@@ -175,7 +175,6 @@ struct CommandGenerator {
     ("cache_memlimit 7\r\n", "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n"),
     ("cache_memlimit 2000000000\r\n", "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n"),
     ("shutdown\r\n", "SERVER_ERROR: shutdown not enabled\r\n"),
-    ("stats sizes\r\n", "STAT sizes_status disabled\r\nEND\r\n"),
     ("stats detail on\r\n", "OK\r\n"), ("stats detail off\r\n", "OK\r\n"), ("stats bogus\r\n", "ERROR\r\n"),
   ]
 }

@@ -61,6 +61,8 @@ final class Simulation {
   private var random: SeededRandom
   private var uploads: [Int: OpenUpload] = [:]
   private let keepsEvents: Bool
+  /// A run of the crawler that is under way.
+  private var crawl: Crawl?
 
   init(_ settings: SimulationSettings, seed: UInt64, keepsEvents: Bool = false) {
     self.settings = settings
@@ -123,8 +125,10 @@ final class Simulation {
   }
 
   private func upkeep() {
-    let slabClass = random.number(1...(server.store.value.slabClassCount - 1))
-    _ = server.store.value.crawlStep(slabClass: slabClass, items: random.number(1...20), now: server.now)
+    var crawl = crawl ?? server.store.value.beginCrawl(now: server.now)
+    server.store.value.crawlStep(&crawl, chunks: random.number(1...20), now: server.now)
+    if crawl.isDone { server.store.value.noteCrawlDone(crawl, now: server.now) }
+    self.crawl = crawl.isDone ? nil : crawl
     _ = server.store.value.growStep(buckets: random.number(1...50))
   }
 
@@ -210,7 +214,7 @@ final class Simulation {
   /// Only when no upload is open: a reservation belongs to nobody's list.
   private func checkInvariants() {
     guard uploads.isEmpty else { return }
-    let broken = server.store.value.brokenInvariants()
+    let broken = server.store.value.brokenInvariants(during: crawl)
     if !broken.isEmpty { fail(broken.prefix(3).joined(separator: "; ")) }
   }
 

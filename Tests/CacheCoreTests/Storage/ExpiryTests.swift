@@ -1,5 +1,5 @@
-// The end of items: time to live second by second, flushes at once and later, and the crawler that looks for the dead.
-// All with a clock that the test moves.
+// The end of items: time to live second by second, flushes at once and later. All with a clock that the test moves. The
+// crawler that looks for the dead is in CrawlerTests.
 import Testing
 
 @testable import CacheCore
@@ -150,107 +150,5 @@ struct ExpiryTests {
     try test.put("b", bytes("1"))
     test.advance(seconds: 10)
     #expect(test.has("b"))
-  }
-
-  // The crawler.
-
-  /// A class of `count` items, each third of which expires after a second; "0" is the oldest.
-  private func crawled(_ count: Int) throws -> (TestStore, slabClass: Int) {
-    let test = TestStore()
-    for number in 0..<count { try test.put("\(number)", bytes("v"), exptime: number % 3 == 0 ? 1 : 0) }
-    test.advance(seconds: 2)
-    return (test, test.slabClass(key: "0", valueByteCount: 1))
-  }
-
-  private func crawl(_ test: TestStore, _ slabClass: Int, items: Int) -> Bool {
-    !test.store.value.crawlStep(slabClass: slabClass, items: items, now: test.now).isAtHead
-  }
-
-  @Test(arguments: [1, 7, 10, 99, 100, 1000])
-  func theCrawlerFreesTheExpired(_ itemsPerStep: Int) throws {
-    let (test, slabClass) = try crawled(100)
-    var steps = 1
-    while crawl(test, slabClass, items: itemsPerStep) {
-      steps += 1
-      #expect(test.broken() == [])
-    }
-    #expect(steps >= (100 + itemsPerStep - 1) / itemsPerStep && steps <= 100 / itemsPerStep + 1)
-    let statistics = test.statistics
-    #expect(statistics.crawlerReclaimed == 34 && statistics.crawlerItemsChecked == 100)
-    #expect(statistics.expiredUnfetched == 34)
-    #expect(test.store.value.itemCount == 66)
-    for number in 0..<100 { #expect(test.has("\(number)") == (number % 3 != 0)) }
-    #expect(test.broken() == [])
-  }
-
-  /// Between two steps the items around the crawler's place are removed, replaced or joined by new ones: nothing that
-  /// expired before the crawl is missed, and nothing is looked at twice.
-  @Test(arguments: 0..<8) func theCrawlerGoesOnUnderRemovals(_ seed: Int) throws {
-    let (test, slabClass) = try crawled(200)
-    var random = SeededRandom(seed: UInt64(seed))
-    var gone: Set<Int> = []
-    var isGoingOn = true
-    var steps = 0
-    var replaced = 0
-    while isGoingOn {
-      isGoingOn = crawl(test, slabClass, items: 5)
-      steps += 1
-      let position = test.store.value.slabs.withClass(test.store.value.slabs.lock(slabClass)) { $0.crawlPosition }
-      // The item it stands on, and those around it.
-      let standing = position.isNone ? nil : Int(String(decoding: keyOf(position, test), as: UTF8.self))
-      for number in [standing, standing.map { $0 + 1 }, standing.map { $0 - 1 }].compactMap({ $0 }) {
-        guard number % 3 != 0, (0..<200).contains(number), random.isOne(in: 2) else { continue }
-        if random.isOne(in: 2) {
-          test.delete("\(number)")
-          gone.insert(number)
-        } else {
-          try test.put("\(number)", bytes("w"))
-          replaced += 1
-          gone.remove(number)
-        }
-      }
-      try #require(steps < 1000, "seed \(seed): the crawl does not end")
-      #expect(test.broken() == [], "seed \(seed)")
-    }
-    #expect(test.statistics.crawlerReclaimed == 67, "seed \(seed)")
-    #expect(replaced > 0)
-    #expect(test.statistics.crawlerItemsChecked <= 200 + UInt64(replaced), "seed \(seed)")
-    for number in 0..<200 {
-      #expect(test.has("\(number)") == (number % 3 != 0 && !gone.contains(number)), "seed \(seed): \(number)")
-    }
-  }
-
-  private func keyOf(_ ref: ItemRef, _ test: TestStore) -> [UInt8] {
-    let item = test.store.value.arena.item(ref)
-    return item.key.bytes(ByteRange(start: 0, end: item.keyByteCount))
-  }
-
-  @Test func theCrawlerLeavesHeldItemsAlone() throws {
-    let test = TestStore()
-    try test.put("a", bytes("value"), exptime: 1)
-    let item = try #require(test.hold("a"))
-    test.advance(seconds: 2)
-    let slabClass = test.store.value.slabs.slabClass(of: item.ref)
-    while crawl(test, slabClass, items: 10) {}
-    #expect(test.value(of: item) == bytes("value"))
-    #expect(test.statistics.crawlerReclaimed == 0)
-    test.store.value.release(item.ref)
-    while crawl(test, slabClass, items: 10) {}
-    #expect(test.statistics.crawlerReclaimed == 1)
-    #expect(test.broken() == [])
-  }
-
-  @Test func theCrawlerFreesChunkedItemsWhole() throws {
-    let test = TestStore { $0.slabs.chunkMaxByteCount = 1024 }
-    for number in 0..<20 { try test.put("\(number)", pattern(3000 + 100 * number), exptime: 1) }
-    test.advance(seconds: 2)
-    for slabClass in 1..<test.store.value.slabClassCount { while crawl(test, slabClass, items: 3) {} }
-    #expect(test.store.value.itemCount == 0)
-    #expect(test.broken() == [])
-  }
-
-  @Test func anEmptyClassIsDoneAtOnce() {
-    let test = TestStore()
-    #expect(!crawl(test, 1, items: 10))
   }
 }

@@ -8,7 +8,7 @@ struct SlabClassesTests {
   private func sizes(_ change: (inout SlabClassSettings) -> Void = { _ in }) -> [Int] {
     var settings = SlabClassSettings()
     change(&settings)
-    return Array(SlabClasses.sizes(settings).dropFirst())
+    return SlabClasses.shapes(settings).map(\.chunkByteCount)
   }
 
   @Test func theDefaultTable() {
@@ -61,7 +61,7 @@ struct SlabClassesTests {
     settings.chunkMaxByteCount = chunkMax
     settings.explicitSizes = explicit
     let classes = SlabClasses(settings)
-    let sizes = SlabClasses.sizes(settings)
+    let sizes = [0] + SlabClasses.shapes(settings).map(\.chunkByteCount)
     defer { classes.destroy() }
     var wrong: [Int] = []
     var byHand = 1
@@ -70,8 +70,9 @@ struct SlabClassesTests {
       if classes.slabClass(for: size) != byHand { wrong.append(size) }
     }
     #expect(wrong.prefix(5) == [])
-    #expect(classes.slabClass(for: chunkMax + 1) == nil)
-    #expect(classes.slabClass(for: Int.max) == nil)
+    // Chains.
+    #expect(classes.slabClass(for: chunkMax + 1) == classes.last)
+    #expect(classes.slabClass(for: Int.max) == classes.last)
     #expect(classes.last == classes.count - 1 && classes.chunkByteCount(classes.last) == chunkMax)
   }
 
@@ -82,5 +83,44 @@ struct SlabClassesTests {
     #expect(lines.count == 39)
     #expect(lines.first == "slab class   1: chunk size        96 perslab   10922")
     #expect(lines.last == "slab class  39: chunk size    524288 perslab       2")
+  }
+
+  // Our own table.
+
+  private static let memories = [1 << 20, 8 << 20, 64 << 20, 256 << 20, 1 << 30, 64 << 30]
+
+  @Test(arguments: memories) func theFittedTable(_ memory: Int) {
+    var settings = SlabClassSettings()
+    settings.rule = .fitted(memoryByteCount: memory)
+    let shapes = SlabClasses.shapes(settings)
+    let page = 1 << SlabClasses.pageShift(settings.rule)
+    #expect(shapes.count <= SlabClasses.maximumFittedClass)
+    #expect(shapes.first?.chunkByteCount == 48 && shapes.last?.itemLimit == Int.max)
+    for (shape, next) in zip(shapes, shapes.dropFirst()) { #expect(shape.itemLimit < next.itemLimit) }
+    for shape in shapes {
+      #expect(shape.chunkByteCount % 8 == 0)
+      #expect(shape.chunkByteCount * FittedTable.fewestChunksPerPage <= page)
+      #expect(page % shape.chunkByteCount < page / 16, "\(shape)")
+    }
+  }
+
+  /// What an item takes beyond its own bytes: an eighth at worst, or 16 bytes for the smallest.
+  @Test(arguments: memories) func aFittedClassWastesLittle(_ memory: Int) {
+    var settings = SlabClassSettings()
+    settings.rule = .fitted(memoryByteCount: memory)
+    let classes = SlabClasses(settings)
+    defer { classes.destroy() }
+    var size = 60
+    while size < 4 << 20 {
+      let slabClass = classes.slabClass(for: size)
+      let chunk = classes.chunkByteCount(slabClass)
+      var (taken, left) = (chunk, size - (size <= chunk ? chunk : chunk - ItemLayout.chainHeadByteCount))
+      while left > 0 {
+        taken += chunk
+        left -= chunk - ItemLayout.chunkHeaderByteCount
+      }
+      #expect(taken - size <= max(16, size / 8), "\(size) bytes take \(taken)")
+      size += max(1, size / 97)
+    }
   }
 }

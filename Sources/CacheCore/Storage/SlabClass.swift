@@ -1,0 +1,101 @@
+// One slab class: its pages, its lists, what its evictions have told about its worth, its statistics. Every field is
+// guarded by the class lock. No policy: the orders are in Store+Eviction, the moving of pages in PageMover.
+
+/// Statistics of one class, `stats items`; guarded by the class lock.
+struct ClassStatistics: Sendable {
+  var evicted: UInt64 = 0
+  var evictedNonzero: UInt64 = 0
+  var evictedTimeSeconds: UInt32 = 0
+  var outOfMemory: UInt64 = 0
+  var reclaimed: UInt64 = 0
+  var expiredUnfetched: UInt64 = 0
+  var evictedUnfetched: UInt64 = 0
+  var evictedActive: UInt64 = 0
+  var lruTailReflocked: UInt64 = 0
+  var directReclaims: UInt64 = 0
+  var movesToCold: UInt64 = 0
+  var movesToWarm: UInt64 = 0
+  var movesWithinLRU: UInt64 = 0
+  var crawlerReclaimed: UInt64 = 0
+  var crawlerItemsChecked: UInt64 = 0
+}
+
+struct SlabClass: Sendable {
+  /// The first of the pages with a free chunk; 0 = none.
+  var availablePage: Int32 = 0
+  /// All pages, oldest first.
+  var firstPage: Int32 = 0
+  var lastPage: Int32 = 0
+  var pageCount = 0
+  /// Free chunks of all pages but one that is leaving.
+  var freeCount = 0
+  private var lists = InlineArray<4, ItemList>(repeating: ItemList())
+  var statistics = ClassStatistics()
+  /// A client has asked the crawler to look at the class.
+  var crawlIsDemanded = false
+  /// What evictions tell the page mover.
+  var worth = ClassWorth()
+
+  @inline(__always)
+  subscript(segment: Segment) -> ItemList {
+    _read { yield lists[Int(segment.rawValue)] }
+    _modify { yield &lists[Int(segment.rawValue)] }
+  }
+
+  /// Puts an item at the head of a list.
+  @inline(__always)
+  mutating func push(_ item: Item, to segment: Segment, arena: Arena) {
+    item.segment = segment
+    lists[Int(segment.rawValue)].pushHead(item, arena: arena)
+  }
+
+  /// Takes an item off its list.
+  @inline(__always)
+  mutating func remove(_ item: Item, arena: Arena) {
+    lists[Int(item.segment.rawValue)].remove(item, arena: arena)
+  }
+
+  /// Items of the class, whatever their segment.
+  var itemCount: Int { lists[0].count + lists[1].count + lists[2].count + lists[3].count }
+  /// How many chunks an item has, on average, when a page has `chunksPerPage`; at least 1.
+  func chunksPerItem(_ chunksPerPage: Int) -> Double {
+    max(1, Double(pageCount * chunksPerPage - freeCount) / Double(max(1, itemCount)))
+  }
+  /// Bytes of the items, headers included.
+  var byteCount: Int { lists[0].byteCount + lists[1].byteCount + lists[2].byteCount + lists[3].byteCount }
+}
+
+/// What a page is worth to a class, counted since the page mover last looked; older counts fade.
+struct ClassWorth: Sendable {
+  /// Chunks of the class that evictions have freed, ever: its clock.
+  var evictedChunks: UInt64 = 0
+  /// Items stored again that were evicted within the last page's worth: hits that one page more would have been. An
+  /// item of several pages counts as its part.
+  var gain = 0.0
+  /// First hits on items of the last page's worth before eviction: hits that one page less would have lost.
+  var loss = 0.0
+  /// Hits on the class, and how many it had in all when the page mover last looked.
+  var hits = 0.0
+  var seenHits: UInt64 = 0
+  /// The clock at the last decision, and by how much it had moved since the one before.
+  var evictedAtDecision: UInt64 = 0
+  var evictedSinceDecision: UInt64 = 0
+  /// Whether the class has asked for a chunk since the page mover last looked.
+  var allocates = false
+  /// Whether it had before that.
+  var didAllocate = false
+
+  /// After a decision of the page mover: what was counted before counts less.
+  mutating func fade(totalHits: UInt64) {
+    // Totals begin again with `stats reset`.
+    let hits = totalHits >= seenHits ? totalHits - seenHits : totalHits
+    seenHits = totalHits
+    gain *= PageMover.fading
+    loss *= PageMover.fading
+    self.hits = self.hits * PageMover.hitsFading + Double(hits)
+    evictedSinceDecision = evictedChunks - evictedAtDecision
+    evictedAtDecision = evictedChunks
+    didAllocate = allocates
+    allocates = false
+  }
+}
