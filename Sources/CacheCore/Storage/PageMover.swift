@@ -97,8 +97,9 @@ enum PageMover {
 
   /// Nobody needs much more room than he has evicted; who has that already needs none.
   private static func destination(_ views: [PageView]) -> Int? {
-    views.indices.filter {
-      views[$0].gain > 0 && views[$0].freePages + views[$0].receivedPages < max(1, haste * views[$0].evictedPages)
+    views.indices.filter { index in
+      let view = views[index]
+      return view.gain > 0 && view.freePages + view.receivedPages < max(1, haste * view.evictedPages)
     }
     .max { views[$0].gain < views[$1].gain }
   }

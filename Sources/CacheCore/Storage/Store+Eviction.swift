@@ -93,21 +93,22 @@ extension Store {
   private func lookS3(
     now: UInt32, _ heldStripe: Int, chances: Int, _ busy: BusyLists, _ classHeld: borrowing ClassLockHeld
   ) -> Look {
-    let (small, warm, cold, count) = slabs.withClass(classHeld) { slabClass in
-      (slabClass[.hot].count, slabClass[.warm].count, slabClass[.cold].count, slabClass.itemCount)
+    let (small, warm, cold, left) = slabs.withClass(classHeld) { slabClass in
+      (slabClass[.hot].count, slabClass[.warm].count, slabClass[.cold].count, slabClass[.temporary].count)
     }
+    func promote(_ item: Item) -> Segment? {
+      guard chances > 0, item.reads >= 2 else { return nil }
+      item.reads = 0
+      return .cold
+    }
+    // Left by another order: short-lived, and nobody comes here any more.
+    if left > 0, !busy.contains(.temporary) { return lookAt(.temporary, now: now, heldStripe, classHeld, promote) }
     let smallGives = small > 0 && !busy.contains(.hot)
     let warmGives = warm + cold > 0 && !busy.contains(.warm)
     let mainGives = warmGives || (cold > 0 && !busy.contains(.cold))
-    if !smallGives, !mainGives {
-      return busy.contains(.temporary) ? .empty : lookAt(.temporary, now: now, heldStripe, classHeld) { _ in nil }
-    }
-    if smallGives, small > count / Store.smallQueueShare || !mainGives {
-      return lookAt(.hot, now: now, heldStripe, classHeld) { item in
-        guard chances > 0, item.reads >= 2 else { return nil }
-        item.reads = 0
-        return .cold
-      }
+    if !smallGives, !mainGives { return .empty }
+    if smallGives, small > (small + warm + cold) / Store.smallQueueShare || !mainGives {
+      return lookAt(.hot, now: now, heldStripe, classHeld, promote)
     }
     refillLastPage(classHeld)
     return lookAt(warmGives ? .warm : .cold, now: now, heldStripe, classHeld) { item in
