@@ -84,26 +84,32 @@ extension Store {
   private static let dumpByteCount = 2 << 20
 
   /// `ITEM <key> [<bytes> b; <unix expiration or 0> s]` for each item of the class from the newest on, then END. Keys
-  /// that would break the lines are left out. Holds the class lock throughout, as long as 2 MB of lines take.
+  /// that would break the lines are left out. The last class that memcached can have stands for all above it too:
+  /// clients ask for no others (libmemcached's memdump does). Holds a class lock as long as its lines take, at most 2 MB.
   func cacheDump(slabClass: Int, limit: Int) -> [UInt8] {
     var lines: [UInt8] = []
-    if slabClass >= 1, slabClass < slabs.classes.count {
-      let held = slabs.lock(slabClass)
-      var count = 0
-      // From the newest on, as far as lists have an order among each other.
-      for segment in Segment.allCases {
-        var ref = slabs.withClass(held) { $0[segment].head }
-        while !ref.isNone, limit == 0 || count < limit, lines.count < Store.dumpByteCount {
-          let item = arena.item(ref)
-          ref = item.next
-          if let line = dumpLine(item) {
-            lines += line
-            count += 1
-          }
+    var left = limit == 0 ? Int.max : limit
+    let last = slabClass == SlabClasses.maximumClass ? slabs.classes.last : slabClass
+    for slabClass in stride(from: slabClass, through: min(last, slabs.classes.last), by: 1) where slabClass > 0 {
+      dump(slabClass, into: &lines, atMost: &left)
+    }
+    return lines + Array("END\r\n".utf8)
+  }
+
+  private func dump(_ slabClass: Int, into lines: inout [UInt8], atMost left: inout Int) {
+    let held = slabs.lock(slabClass)
+    // From the newest on, as far as lists have an order among each other.
+    for segment in Segment.allCases {
+      var ref = slabs.withClass(held) { $0[segment].head }
+      while !ref.isNone, left > 0, lines.count < Store.dumpByteCount {
+        let item = arena.item(ref)
+        ref = item.next
+        if let line = dumpLine(item) {
+          lines += line
+          left -= 1
         }
       }
     }
-    return lines + Array("END\r\n".utf8)
   }
 
   /// nil when the item is in use or its key would break the line. Wants the class lock.
