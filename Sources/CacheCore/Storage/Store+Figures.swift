@@ -85,7 +85,7 @@ extension Store {
 
   /// `ITEM <key> [<bytes> b; <unix expiration or 0> s]` for each item of the class from the newest on, then END. Keys
   /// that would break the lines are left out. The last class that memcached can have stands for all above it too:
-  /// clients ask for no others (libmemcached's memdump does). Holds a class lock as long as its lines take, 2 MB of them.
+  /// clients ask for no others (libmemcached's memdump does). Holds a class lock while it makes at most 2 MB of lines.
   func cacheDump(slabClass: Int, limit: Int) -> [UInt8] {
     var lines: [UInt8] = []
     var left = limit == 0 ? Int.max : limit
