@@ -34,6 +34,21 @@ func environmentNumber(_ name: String) -> UInt64? {
   ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
 }
 
+/// How much of the mapping that `address` lies in is in memory.
+func residentBytes(around address: UInt) -> Int {
+  // Its length is not known before it is read.
+  let text = FileHandle(forReadingAtPath: "/proc/self/smaps")?.readDataToEndOfFile() ?? Data()
+  let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
+  var isInside = false
+  for line in lines {
+    let words = line.split(separator: " ")
+    let bounds = words.first?.split(separator: "-").compactMap { UInt($0, radix: 16) } ?? []
+    if bounds.count == 2 { isInside = address >= bounds[0] && address < bounds[1] }
+    if isInside, words.first == "Rss:", words.count > 1 { return (Int(words[1]) ?? 0) << 10 }
+  }
+  return 0
+}
+
 /// Whether `bytes` begin with `start`: memcmp, because comparing megabytes element by element is slow without
 /// optimisation.
 func starts(_ bytes: ArraySlice<UInt8>, with start: [UInt8]) -> Bool {
@@ -198,6 +213,20 @@ final class TestStore {
     }
   }
 
+  func releasePage(of slabClass: Int) -> Bool { store.value.releasePage(of: slabClass, now: now) }
+
+  /// One turn of the page mover; returns whether it has more to do.
+  @discardableResult
+  func movePages() -> Bool {
+    _ = store.value.movePages(now: now) { _ in 0 }
+    return store.value.movesPagesNow
+  }
+
+  /// Turns of the page mover until it has nothing to do.
+  func settlePages() {
+    for _ in 0..<20_000 where store.value.movesPagesNow { movePages() }
+  }
+
   /// A whole run of the crawler.
   @discardableResult
   func crawl(chunksPerStep: Int = 100) -> Crawl {
@@ -210,7 +239,9 @@ final class TestStore {
   func growStep(buckets: Int) -> Bool { store.value.growStep(buckets: buckets) }
 
   var statistics: ClassStatistics { store.value.figures().statistics }
-  func broken(reservedChunks: Int = 0) -> [String] { store.value.brokenInvariants(reservedChunks: reservedChunks) }
+  func broken(reservedChunks: Int = 0, holds: Int = 0) -> [String] {
+    store.value.brokenInvariants(reservedChunks: reservedChunks, holds: holds)
+  }
 
   /// The class that an item of this size lies in.
   func slabClass(key: String, valueByteCount: Int) -> Int {

@@ -104,7 +104,7 @@ struct ModesTests {
     for index in 0..<20 { #expect(eventually { plain.get("key\(index)").text == "value\(index)" }) }
   }
 
-  /// More than the client's buffer of 8 KB holds, but fewer than 500: with so many answers missing it waits for one, and
+  /// More than the client's buffer of 8 KB holds, but fewer than 500: with so many missing it waits for one, and
   /// when none comes within 50 milliseconds it aborts the process.
   @Test func bufferedRequestsArriveWithTheNextGet() {
     let client = LibmemcachedClient(port: server.port, [.bufferRequests: 1])
