@@ -28,17 +28,18 @@ struct PageView {
 public enum MoveGoal: String, Sendable, CaseIterable {
   /// Hits, whatever their size: small items win, and more bytes are missed.
   case hits
-  /// Between the two: a hit counts as the square root of its bytes.
+  /// Between the two: a hit counts for itself, and half as much again for an item of mean size.
   case balanced
   /// Bytes hit.
   case bytes
 
-  /// What a hit on an item of so many bytes is worth.
-  func weight(_ itemByteCount: Double) -> Double {
+  /// What a hit on an item is worth, whose size is given as a multiple of that of the mean item hit. Every mixture of
+  /// hits and bytes that is best for something is a line like these.
+  func weight(_ relativeSize: Double) -> Double {
     switch self {
     case .hits: 1
-    case .balanced: itemByteCount.squareRoot() / 32
-    case .bytes: itemByteCount / 1024
+    case .balanced: 1 + relativeSize / 2
+    case .bytes: relativeSize
     }
   }
 }
@@ -68,7 +69,8 @@ enum PageMover {
   private static func cost(_ view: PageView) -> Double {
     if view.freePages >= 1 { return -1 }
     if view.pageCount == 1, view.allocates { return .greatestFiniteMagnitude }
-    return max(view.gain, view.loss)
+    // Where nothing is evicted the queue stands still, and hits on its end come by chance: any page may be the next.
+    return max(view.gain, view.loss, view.evictedPages == 0 ? average(view) : 0)
   }
 
   /// The pages to move now, at most `budget`, always from the class that loses least to the one that gains most. One

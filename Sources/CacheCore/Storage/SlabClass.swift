@@ -63,15 +63,16 @@ struct SlabClass: Sendable {
   }
   /// Bytes of the items, headers included.
   var byteCount: Int { lists[0].byteCount + lists[1].byteCount + lists[2].byteCount + lists[3].byteCount }
+  var meanByteCount: Double { Double(byteCount) / Double(max(itemCount, 1)) }
 }
 
 /// What a page is worth to a class, counted since the page mover last looked; older counts fade.
 struct ClassWorth: Sendable {
   /// Chunks of the class that evictions have freed, ever: its clock.
   var evictedChunks: UInt64 = 0
-  /// Items stored again that were evicted within the last page's worth: hits that one page more would have been. An
-  /// item of several pages counts as its part.
-  var gain = 0.0
+  /// Items stored again after their eviction, by the pages' worth that was evicted in between: up to 1, 2, 4 and so on.
+  /// An item of several pages counts as its part.
+  private var returns = InlineArray<9, Double>(repeating: 0)
   /// First hits on items of the last page's worth before eviction: hits that one page less would have lost.
   var loss = 0.0
   /// Hits on the class, and how many it had in all when the page mover last looked.
@@ -85,12 +86,32 @@ struct ClassWorth: Sendable {
   /// Whether it had before that.
   var didAllocate = false
 
+  /// An item was stored again that would still be there, had the class had `pages` pages more when it was evicted.
+  mutating func noteReturn(afterPages pages: Double, part: Double) {
+    var index = 0
+    while index < returns.count, pages > Double(1 << index) { index += 1 }
+    if index < returns.count { returns[index] += part }
+  }
+
+  /// Hits that one page more would have been. With several pages more they would have been all that returned within
+  /// these; one page's part of that, less what may be chance, is the better guess where it is larger. A class that is
+  /// read round and round gains nothing before all fits: the hull of its curve of misses shows it (Talus, HPCA '15).
+  var gain: Double {
+    var best = returns[0]
+    var sum = returns[0]
+    for index in 1..<returns.count {
+      sum += returns[index]
+      best = max(best, (sum - sum.squareRoot()) / Double(1 << index))
+    }
+    return best
+  }
+
   /// After a decision of the page mover: what was counted before counts less.
   mutating func fade(totalHits: UInt64) {
     // Totals begin again with `stats reset`.
     let hits = totalHits >= seenHits ? totalHits - seenHits : totalHits
     seenHits = totalHits
-    gain *= PageMover.fading
+    for index in returns.indices { returns[index] *= PageMover.fading }
     loss *= PageMover.fading
     self.hits = self.hits * PageMover.hitsFading + Double(hits)
     evictedSinceDecision = evictedChunks - evictedAtDecision

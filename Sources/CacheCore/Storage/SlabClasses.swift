@@ -175,6 +175,8 @@ enum FittedTable {
   private static let smallestChunkByteCount = 48
   /// One size to the next: what a class wastes is half of it on average.
   static let growthFactor = 1.06
+  /// The same for chains, whose parts fit less exactly.
+  private static let chainGrowthFactor = 1.045
   /// Up to so many chunks, an item is cut into equal parts; beyond, a half empty last one no longer matters.
   private static let mostEqualParts = 16
   /// From here on all items share a class.
@@ -201,27 +203,44 @@ enum FittedTable {
 
   private static func chains(_ pageByteCount: Int, _ alignment: Int, largestChunk: Int) -> [ClassShape] {
     var shapes: [ClassShape] = []
-    var wanted = largestChunk
-    while wanted < largestChainLimit {
-      wanted = Int(Double(wanted) * growthFactor)
-      let parts = (wanted + largestChunk - 1) / largestChunk
-      let chunk = parts > mostEqualParts ? largestChunk : equalPart(pageByteCount, wanted / parts, alignment)
-      let limit = capacity(chunk, parts)
-      if limit > shapes.last?.itemLimit ?? largestChunk {
-        shapes.append(ClassShape(chunkByteCount: chunk, itemLimit: limit))
-      }
+    var limit = largestChunk
+    while limit < largestChainLimit {
+      let wanted = Int(Double(limit) * chainGrowthFactor)
+      let fewestParts = (wanted + largestChunk - 1) / largestChunk
+      let shape =
+        fewestParts > mostEqualParts
+        ? ClassShape(chunkByteCount: largestChunk, itemLimit: capacity(largestChunk, fewestParts))
+        : equalParts(wanted, fewestParts, pageByteCount, alignment, largestChunk)
+      shapes.append(shape)
+      limit = shape.itemLimit
     }
     return shapes + [ClassShape(chunkByteCount: largestChunk, itemLimit: Int.max)]
   }
 
-  /// The size nearest to `wanted` of those that divide a page well.
-  private static func equalPart(_ pageByteCount: Int, _ wanted: Int, _ alignment: Int) -> Int {
-    let count = max(fewestChunksPerPage, (pageByteCount + wanted / 2) / wanted)
-    return pageByteCount / count / alignment * alignment
+  /// Equal parts that hold an item of `wanted` bytes with little to spare. More parts than need be fit better, because
+  /// sizes that divide a page lie closer together where they are smaller; one part more must save a hundredth.
+  private static func equalParts(
+    _ wanted: Int, _ fewestParts: Int, _ pageByteCount: Int, _ alignment: Int, _ largestChunk: Int
+  ) -> ClassShape {
+    var best = ClassShape(chunkByteCount: largestChunk, itemLimit: capacity(largestChunk, fewestParts + 1))
+    for parts in fewestParts...(fewestParts + 4) {
+      let least = (wanted + heads(parts) + parts - 1) / parts
+      let chunk = pageByteCount / max(fewestChunksPerPage, pageByteCount / least) / alignment * alignment
+      let limit = capacity(chunk, parts)
+      if limit >= wanted, limit < best.itemLimit - wanted / 100 {
+        best = ClassShape(chunkByteCount: chunk, itemLimit: limit)
+      }
+    }
+    return best
+  }
+
+  /// What a chain of so many chunks has in front of its bytes.
+  private static func heads(_ parts: Int) -> Int {
+    ItemLayout.chainHeadByteCount + (parts - 1) * ItemLayout.chunkHeaderByteCount
   }
 
   /// The largest item, without its chain head, in so many chunks.
   private static func capacity(_ chunkByteCount: Int, _ parts: Int) -> Int {
-    parts * chunkByteCount - ItemLayout.chainHeadByteCount - (parts - 1) * ItemLayout.chunkHeaderByteCount
+    parts * chunkByteCount - heads(parts)
   }
 }

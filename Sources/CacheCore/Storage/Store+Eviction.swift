@@ -370,7 +370,7 @@ extension Store {
     return slabs.withClass(classHeld) { slabClass in
       let age = (ghostTime(slabClass.worth.evictedChunks, UInt64(perPage)) &- time) & GhostTable.timeMask
       let pagesPerItem = max(1, slabClass.chunksPerItem(perPage) / Double(perPage))
-      if Double(age) <= 4 * pagesPerItem { slabClass.worth.gain += 1 / pagesPerItem }
+      slabClass.worth.noteReturn(afterPages: Double(age) / (4 * pagesPerItem), part: 1 / pagesPerItem)
       return age <= 4 * slabClass.pageCount
     }
   }

@@ -239,13 +239,14 @@ extension Store {
 
   /// What the page mover looks at, class by class. Takes the class locks one after the other.
   func pageViews(now: UInt32) -> [PageView] {
-    (1..<slabs.classes.count).map { slabClass in
+    let meanByteCount = meanByteCountOfHits()
+    return (1..<slabs.classes.count).map { slabClass in
       let held = slabs.lock(slabClass)
       let chunksPerPage = slabs.classes.chunksPerPage(slabClass)
       let age = idleSeconds(ofTail: .cold, now: now, held)
       let loss = lossOfAPage(slabClass, held)
       return slabs.withClass(held) { state in
-        let weight = configuration.moveGoal.weight(Double(state.byteCount) / Double(max(state.itemCount, 1)))
+        let weight = configuration.moveGoal.weight(state.meanByteCount / meanByteCount)
         return PageView(
           slabClass: slabClass, pageCount: state.pageCount, freePages: Double(state.freeCount) / Double(chunksPerPage),
           gain: state.worth.gain * weight, loss: loss * weight, hits: state.worth.hits * weight * hitScale,
@@ -254,6 +255,21 @@ extension Store {
           tailAgeSeconds: age, evicted: state.statistics.evicted)
       }
     }
+  }
+
+  /// The size of the mean item that was hit, or lost and stored again.
+  private func meanByteCountOfHits() -> Double {
+    var hits = 0.0
+    var bytes = 0.0
+    for slabClass in 1..<slabs.classes.count {
+      let held = slabs.lock(slabClass)
+      slabs.withClass(held) { state in
+        let uses = state.worth.hits + state.worth.gain
+        hits += uses
+        bytes += uses * state.meanByteCount
+      }
+    }
+    return max(bytes, 1) / max(hits, 1)
   }
 
   /// Takes what readers have counted since the last look into the class's account. In the small queue nobody knows who

@@ -59,7 +59,8 @@ struct FittedTableTests {
     return 1 - Double(byteCount) / used
   }
 
-  /// In one chunk at most a twelfth, in chains a ninth; on average a thirtieth.
+  /// At most an eleventh, in one chunk or in a chain, but for the heads of chains on the smallest pages; on average a
+  /// thirty-sixth.
   @Test(arguments: megabytes) func noSizeWastesMuch(_ megabytes: Int) {
     let (classes, shapes) = classes(megabytes)
     defer { classes.destroy() }
@@ -79,7 +80,7 @@ struct FittedTableTests {
       if waste > worstAlone.waste, byteCount <= largest { worstAlone = (waste, byteCount) }
     }
     #expect(worstAlone.waste < 0.088, "\(worstAlone.size) bytes")
-    #expect(worst.waste < 0.11, "\(worst.size) bytes")
-    #expect(sum / count < 0.03)
+    #expect(worst.waste < (classes.pageByteCount == 32 << 10 ? 0.115 : 0.088), "\(worst.size) bytes")
+    #expect(sum / count < 0.028)
   }
 }

@@ -313,7 +313,10 @@ struct ChangeOfOrderTests {
         if second == .flat { #expect(one.list(.cold) == one.count) }
         // What the old order has left does not stay for ever; short-lived items that are segmented until they die.
         one.test.advance(seconds: 41)
-        for _ in 0..<8 { try one.put(3000..<(3000 + one.count)) }
+        for number in 3000..<(3000 + 8 * one.count) {
+          try one.put(number)
+          one.read(number, times: 2)
+        }
         for number in 0..<one.count { #expect(!one.has(number), "\(first) to \(second): \(number)") }
       }
     }

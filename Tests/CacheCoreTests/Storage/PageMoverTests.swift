@@ -103,9 +103,11 @@ struct PageMoverTests {
   }
 
   @Test func goalsWeighItems() {
-    #expect(MoveGoal.hits.weight(50) == MoveGoal.hits.weight(50_000))
-    #expect(MoveGoal.bytes.weight(2000) == 2 * MoveGoal.bytes.weight(1000))
-    #expect(MoveGoal.balanced.weight(4000) == 2 * MoveGoal.balanced.weight(1000))
+    #expect(MoveGoal.hits.weight(0.05) == MoveGoal.hits.weight(50))
+    #expect(MoveGoal.bytes.weight(2) == 2 * MoveGoal.bytes.weight(1))
+    // Of two classes that gain the same bytes, the one with the smaller items; of two with the same hits, the other.
+    #expect(100 * MoveGoal.balanced.weight(0.1) > 10 * MoveGoal.balanced.weight(1))
+    #expect(MoveGoal.balanced.weight(10) > MoveGoal.balanced.weight(1))
   }
 
   // By age, as the reference does.
