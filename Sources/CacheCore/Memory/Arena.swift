@@ -16,11 +16,14 @@ public struct ItemRef: Equatable, Hashable, Sendable {
 }
 
 /// How the mapping is backed.
-public enum ArenaBacking: Sendable {
+public enum ArenaBacking: Sendable, Equatable {
   /// Pages appear when first touched.
   case lazy
   /// Transparent huge pages are asked for and everything is touched at start (-L).
   case hugePages
+  /// An open file, shared, so that what lies there outlives the process (-e). Its file system must have room for all of
+  /// it: writing to a mapped page that cannot be had would end the process.
+  case file(descriptor: Int32)
 }
 
 @safe
@@ -33,13 +36,21 @@ struct Arena {
   let unitShift: Int
   /// 8 when items carry a CAS unique, else 0.
   let casByteCount: Int
-  private let isHuge: Bool
+  /// Whether pages come and go as they are used.
+  private let isLazy: Bool
 
-  /// Reserves `byteCount` bytes of address space. Returns nil when the kernel refuses.
+  /// Reserves `byteCount` bytes of address space. Returns nil when the kernel refuses, or when the file is shorter.
   init?(byteCount: Int, casByteCount: Int, backing: ArenaBacking) {
-    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-    // Rule 1: a fresh private mapping; nothing else names these addresses.
-    guard let mapping = unsafe mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0),
+    var flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+    var file: Int32 = -1
+    if case .file(let descriptor) = backing {
+      guard lseek(descriptor, 0, SEEK_END) >= byteCount else { return nil }
+      flags = MAP_SHARED
+      file = descriptor
+    }
+    // Rule 1: a fresh mapping; nothing else in this process names these addresses. Of a file the server holds the lock,
+    // so that no other server maps it.
+    guard let mapping = unsafe mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, file, 0),
       unsafe mapping != MAP_FAILED
     else { return nil }
     if backing == .hugePages {
@@ -49,7 +60,7 @@ struct Arena {
     unsafe base = mapping
     self.byteCount = byteCount
     self.casByteCount = casByteCount
-    isHuge = backing == .hugePages
+    isLazy = backing == .lazy
     var shift = 3
     while byteCount >> shift > Int(UInt32.max) { shift += 1 }
     unitShift = shift
@@ -61,12 +72,21 @@ struct Arena {
   }
 
   /// Gives the memory of `[byteOffset, byteOffset + byteCount)` back to the kernel; it reads as zero from then on.
-  /// Nobody may know a place in it. Without effect on huge pages.
+  /// Nobody may know a place in it. Without effect on huge pages and on a file, whose room is kept.
   func discard(byteOffset: Int, byteCount count: Int) {
     precondition(byteOffset >= 0 && count >= 0 && byteOffset + count <= byteCount)
-    guard !isHuge else { return }
+    guard isLazy else { return }
     // Rule 3: inside the mapping, checked above.
     unsafe madvise(base + byteOffset, count, MADV_DONTNEED)
+  }
+
+  /// What lies at `[byteOffset, byteOffset + count)`; traps outside. Nobody may write there meanwhile.
+  @_lifetime(borrow self)
+  func bytes(byteOffset: Int, count: Int) -> RawSpan {
+    precondition(byteOffset >= 0 && count >= 0 && byteOffset + count <= byteCount)
+    // Rule 3: inside the mapping, checked above.
+    let bytes = unsafe UnsafeRawBufferPointer(start: base + byteOffset, count: count)
+    return unsafe _overrideLifetime(bytes.bytes, borrowing: self)
   }
 
   @inline(__always)

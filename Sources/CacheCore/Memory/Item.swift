@@ -128,7 +128,7 @@ struct Item {
     nonmutating set { unsafe pointer.storeBytes(of: newValue.rawValue, toByteOffset: chainOffset, as: UInt32.self) }
   }
   /// How much of a chunked item's value lies beside its key.
-  private var inlineByteCount: Int {
+  private(set) var inlineByteCount: Int {
     get { Int(unsafe pointer.loadUnaligned(fromByteOffset: chainOffset + 4, as: UInt32.self)) }
     nonmutating set { unsafe pointer.storeBytes(of: UInt32(newValue), toByteOffset: chainOffset + 4, as: UInt32.self) }
   }

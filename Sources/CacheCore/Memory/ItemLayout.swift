@@ -55,6 +55,8 @@ struct ItemFlags: OptionSet, Sendable {
   static let tokenSent = ItemFlags(rawValue: 64)
   /// The key came as base64, and is shown so.
   static let keyIsEncoded = ItemFlags(rawValue: 128)
+  /// Every flag that an item can have.
+  static let all: ItemFlags = [.linked, .fetched, .hasClientFlags, .chunked, .stale, .tokenSent, .keyIsEncoded]
 }
 
 /// The list an item is on; the names of memcached's segments. What they mean in another order than its own is said by

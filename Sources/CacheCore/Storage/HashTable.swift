@@ -59,6 +59,13 @@ struct HashTable: Sendable {
     buckets[power, bucket] = item.ref
   }
 
+  /// Inserts without a lock, into a table that does not grow and that nobody else uses.
+  func insertAlone(_ item: Item, _ hash: UInt64, power: Int) {
+    let bucket = Int(truncatingIfNeeded: hash) & ((1 &<< power) &- 1)
+    item.hashNext = buckets[power, bucket]
+    buckets[power, bucket] = item.ref
+  }
+
   /// Takes `item` out of its chain; traps when it is not there.
   @inline(__always)
   func remove(_ item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld) {

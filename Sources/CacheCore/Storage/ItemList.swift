@@ -8,6 +8,16 @@ struct ItemList: Sendable {
   /// Bytes of the listed items, headers included.
   private(set) var byteCount = 0
 
+  init() {}
+
+  /// A list whose items are linked already (a warm restart has followed every link).
+  init(head: ItemRef, tail: ItemRef, count: Int, byteCount: Int) {
+    self.head = head
+    self.tail = tail
+    self.count = count
+    self.byteCount = byteCount
+  }
+
   @inline(__always)
   mutating func pushHead(_ item: Item, arena: Arena) {
     item.previous = .none

@@ -211,11 +211,18 @@ struct SlabAllocator: Sendable {
   @inline(never)
   func addPage(_ held: borrowing ClassLockHeld, inExchange: Bool = false) -> Bool {
     guard let page = takePage(for: held.slabClass, inExchange: inExchange) else { return false }
+    attach(page, freshIndex: 0, held)
+    return true
+  }
+
+  /// Makes the page one of the class's; its chunks from `freshIndex` on are free.
+  private func attach(_ page: Int, freshIndex: Int, _ held: borrowing ClassLockHeld) {
     let slabClass = held.slabClass
     let chunks = Int32(classes.chunksPerPage(slabClass))
     pages[page] = PageState()
     pages[page].chunkCount = chunks
-    pages[page].freeCount = chunks
+    pages[page].freshIndex = Int32(freshIndex)
+    pages[page].freeCount = chunks - Int32(freshIndex)
     pages[page].previous = state[slabClass].lastPage
     if state[slabClass].lastPage == 0 {
       state[slabClass].firstPage = Int32(page)
@@ -224,10 +231,9 @@ struct SlabAllocator: Sendable {
     }
     state[slabClass].lastPage = Int32(page)
     state[slabClass].pageCount += 1
-    state[slabClass].freeCount += Int(chunks)
+    state[slabClass].freeCount += Int(pages[page].freeCount)
     nextExpiry.store(page, UInt64(UInt32.max))
-    linkAvailable(page, held)
-    return true
+    if pages[page].freeCount > 0 { linkAvailable(page, held) }
   }
 
   /// The first page of the class after `page`, or its first when that is 0; 0 at the end.
@@ -357,6 +363,27 @@ struct SlabAllocator: Sendable {
       discard(page)
       page = Int(pages[page].next)
     }
+  }
+
+  // A warm restart.
+
+  /// The next page that was never used here belongs to the class again, or to the pool (0). Its chunks below
+  /// `freshIndex` count as taken; those that turn out to be free are given back one by one. Before any thread runs.
+  func restorePage(slabClass: Int, freshIndex: Int) {
+    let page = touchedPageEnd
+    precondition(page < pages.count)
+    self[.touched] += 1
+    guard slabClass != 0 else {
+      pages[page].next = Int32(self[.firstPooled])
+      self[.firstPooled] = page
+      self[.pooled] += 1
+      return
+    }
+    precondition(slabClass < classes.count && (0...classes.chunksPerPage(slabClass)).contains(freshIndex))
+    pageClass[page] = UInt8(slabClass)
+    self[.owned] += 1
+    if firstPageMayExceedLimit { self[.granted] = max(0, self[.owned] - self[.limit]) }
+    attach(page, freshIndex: freshIndex, lock(slabClass))
   }
 
   // Expiry hints.

@@ -2,7 +2,7 @@
 // about protocols, sockets or clocks: `now` is an argument (seconds of the store's clock), keys and values are bytes.
 // Shared by all workers. Every method says which lock it takes or wants to be shown; the order is in ItemLocks.swift.
 // Companions: Store+Storing (reserve, commit), Store+Eviction, Store+Pages (pages that change hands), Store+Expiry,
-// Store+Upkeep (flush, growth, limit), Store+Figures, Store+Walk, Store+Invariants.
+// Store+Upkeep (flush, growth, limit), Store+Figures, Store+Walk, Store+Save and Store+Restore, Store+Invariants.
 
 import Synchronization
 
@@ -26,6 +26,8 @@ public struct StoreConfiguration: Sendable {
   /// What commands may change later.
   public var tunables = Tunables()
   public var backing = ArenaBacking.lazy
+  /// The hash that a warm restart goes on with; nil = a new one.
+  var keyHash: KeyHash?
   public var startedAtUnixSeconds: Int64 = 0
   /// How many bytes of lines for watchers may wait.
   public var eventLogByteCount = 64 << 10
@@ -58,7 +60,7 @@ public struct Store: ~Copyable, Sendable {
   let slabs: SlabAllocator
   let locks: ItemLocks
   let table: HashTable
-  let hash = KeyHash.random()
+  let hash: KeyHash
   /// Where evictions are told, and by the layers above everything else.
   public let eventLog: EventLog
   // Atomics inside the struct also make it one that is always passed by address: a large struct without any is copied
@@ -101,6 +103,7 @@ public struct Store: ~Copyable, Sendable {
   ) {
     self.configuration = configuration
     tunables = configuration.tunables
+    hash = configuration.keyHash ?? .random()
     self.ghosts = ghosts
     clockBase = ClockBase(startedAtUnixSeconds: configuration.startedAtUnixSeconds)
     self.arena = arena
@@ -112,14 +115,10 @@ public struct Store: ~Copyable, Sendable {
 
   /// Reserves everything. Returns nil when the kernel refuses the address space.
   public static func make(_ configuration: StoreConfiguration) -> Pinned<Store>? {
-    let page = 1 << SlabClasses.pageShift(configuration.slabs.rule)
-    let pageLimit = max(1, (configuration.memoryLimitBytes + page - 1) / page)
-    // One page per class beyond the limit (where a class without a page always gets its first), and the unused first
-    // page; in whole pages of the kernel's.
-    let pages = max(pageLimit, configuration.reserveBytes / page) + SlabClasses.maximumFittedClass + 2
     guard
       let arena = Arena(
-        byteCount: pages * page, casByteCount: configuration.casEnabled ? 8 : 0, backing: configuration.backing)
+        byteCount: arenaByteCount(configuration), casByteCount: configuration.casEnabled ? 8 : 0,
+        backing: configuration.backing)
     else { return nil }
     var settings = configuration.slabs
     settings.alignmentByteCount = max(8, 1 << arena.unitShift)
@@ -131,9 +130,27 @@ public struct Store: ~Copyable, Sendable {
       let ghosts = GhostTable(entries: mostItems)
     else { return nil }
     let slabs = SlabAllocator(
-      classes: classes, arena: arena, pageLimit: pageLimit, firstPageMayExceedLimit: exceedsLimit(configuration),
+      classes: classes, arena: arena, pageLimit: pageLimit(configuration), firstPageMayExceedLimit: exceedsLimit(configuration),
       poolsEmptyPages: configuration.evictionsEnabled && configuration.movesPages)
     return Pinned(Store(configuration, arena: arena, slabs: slabs, locks: locks, table: table, ghosts: ghosts))
+  }
+
+  private static func pageLimit(_ configuration: StoreConfiguration) -> Int {
+    let page = 1 << SlabClasses.pageShift(configuration.slabs.rule)
+    return max(1, (configuration.memoryLimitBytes + page - 1) / page)
+  }
+
+  /// The size of the arena: the limit, one page per class beyond it (where a class without a page always gets its
+  /// first), and the unused first page; in whole pages of the kernel's. A file has no more than can be needed, because
+  /// its room is taken at once.
+  public static func arenaByteCount(_ configuration: StoreConfiguration) -> Int {
+    let page = 1 << SlabClasses.pageShift(configuration.slabs.rule)
+    if case .file = configuration.backing {
+      let beyond = exceedsLimit(configuration) ? SlabClasses.shapes(configuration.slabs).count : 0
+      return (pageLimit(configuration) + beyond + 1) * page
+    }
+    let pages = max(pageLimit(configuration), configuration.reserveBytes / page)
+    return (pages + SlabClasses.maximumFittedClass + 2) * page
   }
 
   /// The reference gives a class without a page its first one whatever the limit. So do we where no page can be taken
