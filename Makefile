@@ -1,7 +1,7 @@
 # Everything one can do here. `make` alone lists it. CI calls only these targets; each installs what it needs.
 # Variables: ARGS (server arguments), PREFIX and DESTDIR (install), SEED and STEPS (sim), TARGET and SECONDS (fuzz),
 # ROUNDS and CASES (bench, hitrate, density), TRACES (hitrate), REQUESTS (hitrate, shift), SERVER and CLIENTS (clients),
-# SERVER, OPPONENT, SECONDS, ITEMS and ROUNDS (soaks).
+# SERVER, OPPONENT, SECONDS, ITEMS, ROUNDS and MANY (soaks).
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -32,7 +32,7 @@ CLIENTS_PIP_APART := memcache==0.14.0 anyio==3.7.1 hashring==1.5.1 idna==3.20 sn
 BENCH_PACKAGES := memcached valgrind
 
 .PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program watcher-soak \
-	large-soak expiry-soak growth-soak bench bench-quick bench-instructions hitrate density shift debug-server \
+	large-soak expiry-soak growth-soak restart-soak bench bench-quick bench-instructions hitrate density shift debug-server \
 	debug-verbs-test install clean clients clients-quick build-packages test-packages bench-packages clients-packages
 
 help: ## This list.
@@ -173,6 +173,12 @@ growth-soak: ITEMS ?= 33554432
 growth-soak: ROUNDS = 1
 growth-soak: $(if $(SERVER),,build) bench-packages ## The longest get while the hash table grows: ITEMS=33554432 ROUNDS=3.
 	$(call soak,growth.py --items $(ITEMS) --rounds $(ROUNDS))
+
+restart-soak: ITEMS ?= 1000000
+restart-soak: ROUNDS = 200
+restart-soak: MANY ?= 20000000
+restart-soak: $(if $(SERVER),,build) ## Warm restarts: exact, damaged, timed: ITEMS=1000000 ROUNDS=200 MANY=20000000.
+	$(call soak,restart.py --items $(ITEMS) --rounds $(ROUNDS) --many $(MANY))
 
 bench: build bench-packages ## Ours and Debian's memcached in turn on the same load: CPU, throughput, latency, instructions.
 	$(RELEASE) --product swiftcached-bench

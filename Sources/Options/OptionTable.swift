@@ -79,7 +79,9 @@ public enum OptionTable {
     OptionRow(
       "Y", "auth-file", value: "<path>", .access, "users and passwords for the text protocol", .nothing, .notInBuild),
     OptionRow(
-      "e", "memory-file", value: "<path>", .memory, "keep items in this file over a restart", .nothing, .notInBuild),
+      "e", "memory-file", value: "<path>", .memory,
+      "keep items in this file over a restart; best on a tmpfs (/dev/shm/...)",
+      .run { draft, value in draft.settings.memoryFilePath = value }),
     OptionRow(
       "o", "extended", value: "<list>", .information, "extended options, separated by commas; may be repeated",
       .run(ExtendedOptionTable.readList)),

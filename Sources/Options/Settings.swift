@@ -78,6 +78,8 @@ public struct Settings: Sendable {
   public var evictionsEnabled = true
   public var lockMemory = false
   public var largePages = false
+  /// The memory is this file, and outlives the process.
+  public var memoryFilePath: String?
   public var casEnabled = true
   public var hashPower = 16
   public var hashExpandEnabled = true

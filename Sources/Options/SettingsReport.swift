@@ -115,7 +115,7 @@ public enum SettingsReport {
       ("track_sizes", yesNo(settings.trackSizes)),
       ("inline_ascii_response", "no"),
       ("num_napi_ids", "0"),
-      ("memory_file", "(null)"),
+      ("memory_file", settings.memoryFilePath ?? "(null)"),
       ("client_flags_size", "\(clientFlagsBytes)"),
       ("lru_policy", settings.evictionPolicy.rawValue),
     ]

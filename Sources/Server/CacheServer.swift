@@ -26,6 +26,8 @@ public struct CacheServer: ~Copyable {
   private var datagramSockets: [Listener] = []
   private let watchers: Watchers
   private let loop: EventLoop
+  /// With -e.
+  private let restart: WarmRestart?
 
   private static let clockToken: UInt64 = 1 << 32
   private static let retryToken: UInt64 = 1 << 33
@@ -33,9 +35,10 @@ public struct CacheServer: ~Copyable {
 
   private init(
     _ settings: Settings, loop: consuming EventLoop, clock: StoreClock, store: Pinned<Store>, mailboxes: [Mailbox],
-    watcherBell: Wakeup
+    watcherBell: Wakeup, restart: WarmRestart?
   ) {
     self.settings = settings
+    self.restart = restart
     self.loop = loop
     self.clock = clock
     self.store = store
@@ -53,6 +56,32 @@ public struct CacheServer: ~Copyable {
   /// Reserves the memory, starts the threads and opens the listeners.
   public static func start(_ settings: Settings) throws(StartFailure) -> CacheServer {
     guard let loop = EventLoop() else { throw StartFailure(message: "failed to create an event base", exitStatus: 1) }
+    let restart = try WarmRestart.open(settings)
+    let (store, clock) = try restart?.makeStore(settings) ?? makeStore(settings)
+    var mailboxes: [Mailbox] = []
+    guard let watcherBell = Wakeup() else { throw tooFewDescriptors }
+    for _ in 0..<settings.threads {
+      guard let wakeup = Wakeup() else {
+        throw tooFewDescriptors
+      }
+      mailboxes.append(Mailbox(wakeup: wakeup))
+    }
+    var server = CacheServer(
+      settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes, watcherBell: watcherBell,
+      restart: restart)
+    if settings.verbosity > 1 { SystemCalls.printError(store.value.slabTable) }
+    do {
+      try server.startThreads()
+      try server.listen()
+    } catch {
+      // A port that is in use must not cost the items of before.
+      if restart != nil { server.stop() }
+      throw error
+    }
+    return server
+  }
+
+  private static func makeStore(_ settings: Settings) throws(StartFailure) -> (store: Pinned<Store>, clock: StoreClock) {
     let clock = StoreClock()
     var configuration = storeConfiguration(settings, clock)
     var made = Store.make(configuration)
@@ -66,26 +95,13 @@ public struct CacheServer: ~Copyable {
         message: "failed to reserve \(settings.memoryLimitBytes >> 20) megabytes of address space: lower -m",
         exitStatus: ExitStatus.systemError)
     }
-    var mailboxes: [Mailbox] = []
-    guard let watcherBell = Wakeup() else { throw tooFewDescriptors }
-    for _ in 0..<settings.threads {
-      guard let wakeup = Wakeup() else {
-        throw tooFewDescriptors
-      }
-      mailboxes.append(Mailbox(wakeup: wakeup))
-    }
-    var server = CacheServer(
-      settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes, watcherBell: watcherBell)
-    if settings.verbosity > 1 { SystemCalls.printError(store.value.slabTable) }
-    try server.startThreads()
-    try server.listen()
-    return server
+    return (store, clock)
   }
 
   private static let tooFewDescriptors = StartFailure(
     message: "Maxconns setting is too low, use -c to increase.", exitStatus: 1)
 
-  private static func storeConfiguration(_ settings: Settings, _ clock: StoreClock) -> StoreConfiguration {
+  static func storeConfiguration(_ settings: Settings, _ clock: StoreClock) -> StoreConfiguration {
     let memory = SystemCalls.physicalMemoryBytes
     var configuration = StoreConfiguration(
       settings, startedAtUnixSeconds: clock.startedAtUnixSeconds, reserveBytes: min(memory, 16 << 30))
@@ -289,11 +305,13 @@ public struct CacheServer: ~Copyable {
     }
   }
 
+  /// Ends every thread. With -e what the next server needs is written down then, whatever made this one stop.
   private func stop() {
     maintenance.stop()
     for mailbox in mailboxes { mailbox.stop() }
     watchers.stop()
     for listener in listeners { listener.listening.socket.close() }
     for thread in threads { thread.join() }
+    restart?.save(store, clock)
   }
 }

@@ -5,8 +5,8 @@ import CacheCore
 import Events
 
 struct StoreClock: Sendable {
-  private let startMilliseconds = SystemCalls.monotonicMilliseconds
-  let startedAtUnixSeconds = SystemCalls.unixSeconds
+  private let startMilliseconds: Int64
+  let startedAtUnixSeconds: Int64
   private let cell = AtomicCells(count: 1)
 
   #if DEBUG_VERBS
@@ -14,7 +14,28 @@ struct StoreClock: Sendable {
     private let changes = AtomicCells(count: 2)
   #endif
 
-  init() { tick() }
+  init() {
+    startMilliseconds = SystemCalls.monotonicMilliseconds
+    startedAtUnixSeconds = SystemCalls.unixSeconds
+    tick()
+  }
+
+  /// A clock that goes on where that of an earlier server stopped (-e).
+  init(continuing saved: SavedClock) {
+    startMilliseconds =
+      SystemCalls.monotonicMilliseconds - saved.storeMilliseconds + Int64(ClockBase.startSeconds) * 1000
+    startedAtUnixSeconds = saved.startedAtUnixSeconds
+    tick()
+  }
+
+  /// What the next server needs to go on with it. Never behind what somebody may have read already.
+  var saved: SavedClock {
+    let start = Int64(ClockBase.startSeconds) * 1000
+    return SavedClock(
+      unixMilliseconds: Int64(SystemCalls.wallClock() / 1000),
+      storeMilliseconds: max(start + SystemCalls.monotonicMilliseconds - startMilliseconds, Int64(now) * 1000),
+      startedAtUnixSeconds: startedAtUnixSeconds)
+  }
 
   /// Ticks may come a little early: ten milliseconds count as the full second.
   private var elapsedSeconds: Int64 { (SystemCalls.monotonicMilliseconds - startMilliseconds + 10) / 1000 }

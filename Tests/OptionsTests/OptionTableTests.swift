@@ -50,6 +50,7 @@ private let samples: [Sample] = [
   Sample("F", nil, ["flushEnabled": "false"]),
   Sample("X", nil, ["dumpEnabled": "false"]),
   Sample("W", nil, ["watchEnabled": "false"]),
+  Sample("e", "/dev/shm/m", ["memoryFilePath": "Optional(\"/dev/shm/m\")"]),
   Sample("o", "track_sizes", ["trackSizes": "true"]),
   Sample("D", "|x", ["prefixDelimiter": "124", "detailEnabled": "true"]),
 ]
@@ -92,11 +93,11 @@ struct OptionTableTests {
   }
 
   @Test func refusalTexts() {
-    let e = """
-      -e (--memory-file) is not available in this build
+    let n = """
+      -N (--napi-ids) is not available in this build
       Remove it from the command line to start without it.
       """
-    #expect(stop(["-e", "/dev/shm/m"]) == refusal(e, 64))
+    #expect(stop(["-N", "4"]) == refusal(n, 64))
     let sasl = "This server is not built with SASL support.\nRemove -S (--enable-sasl) to start without it."
     #expect(stop(["-S"]) == refusal(sasl, 64))
     let tls = "This server is not built with TLS support.\nRemove -Z (--enable-ssl) to start without it."

@@ -6,17 +6,21 @@
 
 extension Store {
   /// Takes over everything that `saved` describes, or throws; then the store must be thrown away. For a store that was
-  /// just made from a configuration prepared for it, before anybody uses it. `now` is a second of the continued clock.
-  public func restore(_ saved: SavedStore, now: UInt32) throws(RestartRefusal) {
+  /// just made from a configuration prepared for it, before anybody uses it. `fileByteCount` is the size of the memory
+  /// file as it was found, `now` a second of the continued clock.
+  public func restore(_ saved: SavedStore, fileByteCount: Int, now: UInt32) throws(RestartRefusal) {
     try checkParameters(saved)
+    guard fileByteCount == arena.byteCount else {
+      throw RestartRefusal("the memory file has \(fileByteCount) bytes; starting with a clean cache")
+    }
     try checkPages(saved.pages)
     try restoreTimes(saved, now: now)
     for page in saved.pages { slabs.restorePage(slabClass: page.slabClass, freshIndex: page.freshIndex) }
     var census = ChunkCensus(arena: arena, classes: slabs.classes, pages: saved.pages)
     defer { census.destroy() }
     var batch = HashBatch()
-    for page in 1...max(saved.pages.count, 1) where page <= saved.pages.count {
-      try restoreItems(page, saved.pages[page - 1], latestAccess: latestAccess(now), &census, &batch)
+    for (index, page) in saved.pages.enumerated() {
+      try restoreItems(index + 1, page, latestAccess: latestAccess(now), &census, &batch)
     }
     insert(&batch)
     try restoreLists(saved.heads, &census)
