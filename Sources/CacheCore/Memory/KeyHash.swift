@@ -1,7 +1,7 @@
 // The hash of a key: seeded per process, so a client that can choose keys cannot choose collisions.
 // Folded 64x64 -> 128 bit multiplication over overlapping 16-byte windows, the construction of wyhash (Wang Yi, 2019;
 // public domain). Not cryptographic: it defends the bucket chains, not a secret. Docs/storage.md states the defence.
-struct KeyHash: Sendable {
+struct KeyHash: Equatable, Sendable {
   /// Both are unknown to clients: a window that equals a known constant would blind the multiplication.
   let seed: UInt64
   let secret: UInt64

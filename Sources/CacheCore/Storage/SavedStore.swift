@@ -132,7 +132,7 @@ public struct SavedStore: Equatable, Sendable {
     words.append(UInt64(heads.count))
     words += heads
     words[2] = UInt64(words.count + 1)
-    var bytes = words.flatMap(SavedStore.bytes)
+    var bytes = words.flatMap { SavedStore.bytes(of: $0) }
     bytes += SavedStore.bytes(of: Checksum.of(bytes.span.bytes, seed: SavedStore.checksumSeed))
     return bytes
   }
@@ -212,8 +212,6 @@ public struct SavedStore: Equatable, Sendable {
     }
   }
 }
-
-extension KeyHash: Equatable {}
 
 extension StoreConfiguration {
   /// A store made of this will be able to go on with what was saved: it hashes alike, and its table begins as large as
