@@ -57,7 +57,7 @@ public struct CacheServer: ~Copyable {
   public static func start(_ settings: Settings) throws(StartFailure) -> CacheServer {
     guard let loop = EventLoop() else { throw StartFailure(message: "failed to create an event base", exitStatus: 1) }
     let restart = try WarmRestart.open(settings)
-    let (store, clock) = try restart?.makeStore(settings) ?? makeStore(settings)
+    let (store, clock) = if let restart { try restart.makeStore(settings) } else { try makeStore(settings) }
     var mailboxes: [Mailbox] = []
     guard let watcherBell = Wakeup() else { throw tooFewDescriptors }
     for _ in 0..<settings.threads {
@@ -81,7 +81,8 @@ public struct CacheServer: ~Copyable {
     return server
   }
 
-  private static func makeStore(_ settings: Settings) throws(StartFailure) -> (store: Pinned<Store>, clock: StoreClock) {
+  private static func makeStore(_ settings: Settings) throws(StartFailure) -> (store: Pinned<Store>, clock: StoreClock)
+  {
     let clock = StoreClock()
     var configuration = storeConfiguration(settings, clock)
     var made = Store.make(configuration)

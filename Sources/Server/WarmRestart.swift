@@ -40,53 +40,44 @@ struct WarmRestart: Sendable {
   /// A store on the memory file: with the items of before, or an empty one and a line that says why.
   func makeStore(_ settings: Settings) throws(StartFailure) -> (store: Pinned<Store>, clock: StoreClock) {
     let began = SystemCalls.monotonicMilliseconds
-    do {
-      let (store, clock) = try makeWarmStore(settings)
-      let milliseconds = SystemCalls.monotonicMilliseconds - began
-      WarmRestart.tell("\(store.value.itemCount) items taken over in \(milliseconds) ms")
-      return (store, clock)
-    } catch .refused(let refusal) {
-      WarmRestart.tell(refusal.text)
-    } catch .failed(let failure) {
-      throw failure
+    let byteCount = file.byteCount
+    if let (saved, clock) = takeSaved() {
+      let store = try makeEmptyStore(settings, clock) { $0.prepare(for: saved) }
+      if restore(store, saved, fileByteCount: byteCount, now: clock.now) {
+        let milliseconds = SystemCalls.monotonicMilliseconds - began
+        WarmRestart.tell("\(store.value.itemCount) items taken over in \(milliseconds) ms")
+        return (store, clock)
+      }
+      store.destroy()
     }
     let clock = StoreClock()
     return (try makeEmptyStore(settings, clock) { _ in }, clock)
   }
 
-  private enum Outcome: Error {
-    case refused(RestartRefusal)
-    case failed(StartFailure)
+  /// What the last server has left, and its clock, which goes on; nil when it cannot be used.
+  private func takeSaved() -> (saved: SavedStore, clock: StoreClock)? {
+    do {
+      let saved = try takeMetadata()
+      let now = Int64(SystemCalls.wallClock() / 1000)
+      return (saved, StoreClock(continuing: try saved.clock.continued(atUnixMilliseconds: now)))
+    } catch {
+      WarmRestart.tell(error.text)
+      return nil
+    }
+  }
+
+  private func restore(_ store: Pinned<Store>, _ saved: SavedStore, fileByteCount: Int, now: UInt32) -> Bool {
+    do {
+      try store.value.restore(saved, fileByteCount: fileByteCount, now: now)
+      return true
+    } catch {
+      WarmRestart.tell(error.text)
+      return false
+    }
   }
 
   /// The metadata is read as a whole and removed before the store exists: whatever ends this server from now on, but a
   /// stop in good order, is followed by a start without items.
-  private func makeWarmStore(_ settings: Settings) throws(Outcome) -> (store: Pinned<Store>, clock: StoreClock) {
-    let saved: SavedStore
-    let clock: StoreClock
-    let byteCount = file.byteCount
-    do {
-      saved = try takeMetadata()
-      clock = StoreClock(
-        continuing: try saved.clock.continued(atUnixMilliseconds: Int64(SystemCalls.wallClock() / 1000)))
-    } catch {
-      throw .refused(error)
-    }
-    let store: Pinned<Store>
-    do {
-      store = try makeEmptyStore(settings, clock) { $0.prepare(for: saved) }
-    } catch {
-      throw .failed(error)
-    }
-    do {
-      try store.value.restore(saved, fileByteCount: byteCount, now: clock.now)
-      return (store, clock)
-    } catch {
-      store.destroy()
-      throw .refused(error)
-    }
-  }
-
   private func takeMetadata() throws(RestartRefusal) -> SavedStore {
     let bytes: [UInt8]?
     do {

@@ -40,7 +40,7 @@ extension ServerSuite {
         #expect(try client.readLine() == "STORED")
       }
       for (line, reply) in [
-        ("ms stale S2 T500\r\nhi", "HD"), ("md stale I q\r\nmn", "MN"), ("ms a2V5IGJ5dGVz S2 b\r\nhi", "HD"),
+        ("ms stale 2 T500\r\nhi", "HD"), ("md stale I q\r\nmn", "MN"), ("ms a2V5IGJ5dGVz 2 b\r\nhi", "HD"),
         ("set number 7 1000 2\r\n41", "STORED"), ("incr number 1", "42"), ("set short 0 1 1\r\nx", "STORED"),
       ] {
         #expect(try client.command(line) == reply)
@@ -54,8 +54,8 @@ extension ServerSuite {
         #expect(try client.read(size) == value(size, index))
         #expect(try client.readLine() == "" && client.readLine() == "END")
       }
-      #expect(try client.command("mg stale W") == "HD W X")
-      #expect(try client.command("mg a2V5IGJ5dGVz b k s") == "HD ka2V5IGJ5dGVz s2 b")
+      #expect(try client.command("mg stale s") == "HD s2 X W")
+      #expect(try client.command("mg a2V5IGJ5dGVz b k s") == "HD ka2V5IGJ5dGVz b s2")
       let ttl = Int(try client.command("mg number t").dropFirst(4)) ?? 0
       #expect((980...1000).contains(ttl))
       for (key, unique) in cas { #expect(try self.cas(client, key) == unique) }
@@ -156,7 +156,8 @@ extension ServerSuite {
       #expect(second.status == 71)
       #expect(second.text == "failed to open the memory file \(memory): another server is using it\n")
       #expect(first.stop() == 0)
-      #expect(try TextClient(port: start().port).command("mg a") == "HD")
+      let third = try start()
+      #expect(try TextClient(port: third.port).command("mg a") == "HD")
     }
 
     @Test func whatCannotBeAMemoryFile() throws {
@@ -178,7 +179,8 @@ extension ServerSuite {
       let other = try ServerProcess()
       let result = try failed(["-l", "127.0.0.1", "-p", "\(other.port)", "-e", memory])
       #expect(result.status == 71 && result.text.contains("Address already in use"))
-      #expect(try TextClient(port: start().port).command("mg a") == "HD")
+      let third = try start()
+      #expect(try TextClient(port: third.port).command("mg a") == "HD")
     }
 
     /// The line of a start that found something else than it wanted; it serves all the same, without items.
@@ -215,18 +217,17 @@ extension ServerSuite {
       #expect(try coldLine { try rewrite(metadata) { $0 = Data() } }.hasPrefix(invalid))
       let damaged = try coldLine {
         try rewrite(memory) { data in
-          let place = try? #require(data.firstRange(of: Data("hello".utf8)))
-          if let place { data[place.lowerBound] ^= 1 }
+          if let place = data.range(of: Data("hello".utf8)) { data[place.lowerBound] ^= 1 }
         }
       }
       #expect(damaged.hasPrefix("[restart] page ") && damaged.contains("is damaged"))
       #expect(try coldLine { try rewrite(memory) { $0.removeLast(1) } }.hasPrefix("[restart] the memory file has "))
-      #expect(try coldLine { try FileManager.default.removeItem(atPath: memory) }.contains("the memory file has 0 bytes"))
+      #expect(
+        try coldLine { try FileManager.default.removeItem(atPath: memory) }.contains("the memory file has 0 bytes"))
       let other = "[restart] restart incompatible due to setting for "
       #expect(try coldLine(["-m", "128"]) {}.hasPrefix(other + "[maxbytes] [old value: 67108864]\n"))
       #expect(try coldLine(["-C"]) {}.hasPrefix(other + "[use_cas]"))
       #expect(try coldLine(["-f", "1.5"]) {}.hasPrefix(other))
-      for line in [damaged] { #expect(line.split(separator: "\n").count == 2) }
     }
 
     /// Nothing is saved when the disk is full; the server says so and ends as it should.

@@ -13,6 +13,12 @@ enum Checksum {
     return product.high ^ product.low
   }
 
+  /// The same of an array.
+  static func of(_ bytes: [UInt8], seed: UInt64) -> UInt64 {
+    // Rule 3: the array's own bounds.
+    unsafe bytes.withUnsafeBytes { unsafe of($0.bytes, seed: seed) }
+  }
+
   /// The checksum of `bytes`. Another `seed` gives another one: bytes at a wrong place are damage too.
   static func of(_ bytes: RawSpan, seed: UInt64) -> UInt64 {
     let (one, two, three, four) = secrets

@@ -113,8 +113,11 @@ public struct SavedStore: Equatable, Sendable {
     return (fields + flags.map { Int($0.rawValue) }).reduce(1) { ($0 &* 1_000_003) ^ UInt64($1) }
   }()
 
-  // Writing.
+}
 
+// Writing.
+
+extension SavedStore {
   /// The whole as bytes, checksum and all.
   public var bytes: [UInt8] {
     var words = [SavedStore.magic, SavedStore.version << 32 | SavedStore.byteOrder, 0]
@@ -133,14 +136,17 @@ public struct SavedStore: Equatable, Sendable {
     words += heads
     words[2] = UInt64(words.count + 1)
     var bytes = words.flatMap { SavedStore.bytes(of: $0) }
-    bytes += SavedStore.bytes(of: Checksum.of(bytes.span.bytes, seed: SavedStore.checksumSeed))
+    bytes += SavedStore.bytes(of: Checksum.of(bytes, seed: SavedStore.checksumSeed))
     return bytes
   }
 
   private static func bytes(of word: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }
 
-  // Reading.
+}
 
+// Reading.
+
+extension SavedStore {
   /// Reads what `bytes` wrote. Nothing of it is compared with anything yet: that is the store's business.
   public init(bytes: [UInt8]) throws(RestartRefusal) {
     var reader = try WordReader(bytes)
@@ -181,13 +187,15 @@ public struct SavedStore: Equatable, Sendable {
       guard word(1) & 0xffff_ffff == SavedStore.byteOrder else { throw .invalid("it has another byte order") }
       guard word(1) >> 32 == SavedStore.version else { throw .invalid("it has version \(word(1) >> 32)") }
       guard bytes.count % 8 == 0, word(2) == UInt64(bytes.count / 8) else { throw .invalid("it is cut off") }
-      let body = bytes.span.bytes.extracting(0..<(bytes.count - 8))
-      guard Checksum.of(body, seed: SavedStore.checksumSeed) == word(bytes.count / 8 - 1) else {
+      let checksum = Checksum.of(Array(bytes.dropLast(8)), seed: SavedStore.checksumSeed)
+      guard checksum == word(bytes.count / 8 - 1) else {
         throw .invalid("its checksum is wrong")
       }
     }
 
-    private func word(_ index: Int) -> UInt64 { bytes.span.bytes.word(at: index * 8) }
+    private func word(_ index: Int) -> UInt64 {
+      bytes[(index * 8)..<(index * 8 + 8)].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
 
     /// Words left before the checksum.
     private var left: Int { bytes.count / 8 - 1 - index }

@@ -37,11 +37,13 @@ extension Store {
       ("maxbytes", old.maxBytes, new.maxBytes), ("item_size_max", old.itemSizeMax, new.itemSizeMax),
       ("slab_page_size", old.pageByteCount, new.pageByteCount),
       ("use_cas", old.casByteCount, new.casByteCount), ("item_layout", old.layout, new.layout),
-      ("memory_file_size", old.arenaByteCount, new.arenaByteCount),
-      ("slab_alignment", old.unitByteCount, new.unitByteCount),
     ]
     for row in rows where row.old != row.new { throw .incompatible(row.name, old: "\(row.old)") }
     guard saved.shapes == classShapes else { throw .incompatible("slab_config", old: "\(saved.shapes.count) classes") }
+    // Follow from the others, and from whether classes may have pages beyond the limit (-M, no_slab_reassign).
+    guard old.arenaByteCount == new.arenaByteCount, old.unitByteCount == new.unitByteCount else {
+      throw .incompatible("memory_file_size", old: "\(old.arenaByteCount)")
+    }
   }
 
   private func checkPages(_ pages: [SavedPage]) throws(RestartRefusal) {

@@ -10,7 +10,8 @@ extension Store {
       lastCAS: lastCAS.load(ordering: .relaxed), flushBarrier: UInt64(flushBarrier.load(ordering: .relaxed)),
       pendingFlush: UInt64(pendingFlush.load(ordering: .relaxed)),
       lastFlushSecond: UInt64(lastFlushSecond.load(ordering: .relaxed)), hashPower: UInt64(table.power),
-      pages: (1..<slabs.touchedPageEnd).map(savedPage), heads: (1..<slabs.classes.count).flatMap(savedHeads))
+      pages: (1..<slabs.touchedPageEnd).map { savedPage($0) },
+      heads: (1..<slabs.classes.count).flatMap { savedHeads($0) })
   }
 
   /// What must be the same for the items to be understood.

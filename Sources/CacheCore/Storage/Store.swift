@@ -130,7 +130,8 @@ public struct Store: ~Copyable, Sendable {
       let ghosts = GhostTable(entries: mostItems)
     else { return nil }
     let slabs = SlabAllocator(
-      classes: classes, arena: arena, pageLimit: pageLimit(configuration), firstPageMayExceedLimit: exceedsLimit(configuration),
+      classes: classes, arena: arena, pageLimit: pageLimit(configuration),
+      firstPageMayExceedLimit: exceedsLimit(configuration),
       poolsEmptyPages: configuration.evictionsEnabled && configuration.movesPages)
     return Pinned(Store(configuration, arena: arena, slabs: slabs, locks: locks, table: table, ghosts: ghosts))
   }

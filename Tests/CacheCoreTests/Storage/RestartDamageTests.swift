@@ -46,13 +46,15 @@ import Testing
   /// The checksums that somebody would write who knows how.
   private func resealed(_ saved: SavedStore, _ form: RestartCase, _ file: Int32, _ hit: Set<Int>) -> SavedStore {
     var saved = saved
-    let store = form.start(on: file).store
-    for index in hit {
-      let page = saved.pages[index]
-      saved.pages[index].checksum = store.value.checksum(
-        ofPage: index + 1, slabClass: page.slabClass, freshIndex: page.freshIndex)
+    let owner = form.start(on: file)
+    return withExtendedLifetime(owner) {
+      for index in hit {
+        let page = saved.pages[index]
+        saved.pages[index].checksum = owner.store.value.checksum(
+          ofPage: index + 1, slabClass: page.slabClass, freshIndex: page.freshIndex)
+      }
+      return saved
     }
-    return saved
   }
 
   /// Restarts; a store that comes of it is used for everything. Returns whether it was refused.
@@ -104,14 +106,16 @@ import Testing
       var meta = saved.bytes
       // Words 0 to 2 are the frame, the last is the checksum.
       for _ in 0..<random.number(1...2) {
-        let at = random.number(3...(words - 2)) * 8
+        let afterTable = 11 + 2 * saved.shapes.count
+        let at =
+          (random.isOne(in: 3) ? random.number(afterTable...(afterTable + 9)) : random.number(3...(words - 2))) * 8
         if random.isOne(in: 2) {
           meta[at + random.number(0...7)] = UInt8(random.number(0...255))
         } else {
           meta.replaceSubrange(at..<(at + 8), with: random.pick([Array(repeating: 0xff, count: 8), random.bytes(8)]))
         }
       }
-      let checksum = Checksum.of(meta.span.bytes.extracting(0..<(meta.count - 8)), seed: SavedStore.checksumSeed)
+      let checksum = Checksum.of(Array(meta.dropLast(8)), seed: SavedStore.checksumSeed)
       meta.replaceSubrange((meta.count - 8)..., with: (0..<8).map { UInt8(truncatingIfNeeded: checksum >> ($0 * 8)) })
       folder.write(bytes, to: file, at: 0)
       guard let sealed = try? SavedStore(bytes: meta) else {

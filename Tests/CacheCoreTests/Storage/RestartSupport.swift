@@ -6,8 +6,12 @@ import Foundation
 
 /// A folder of memory files, gone with this object.
 final class MemoryFolder {
-  let path = NSTemporaryDirectory() + "/restart-tests-\(UUID().uuidString.prefix(8))"
+  /// In memory where that can be: the tests write a few gigabytes.
+  let path =
+    (FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory())
+    + "/restart-tests-\(UUID().uuidString.prefix(8))"
   private var descriptors: [Int32] = []
+  private var count = 0
 
   init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
 
@@ -18,9 +22,10 @@ final class MemoryFolder {
 
   /// A file of that size, of zeros.
   func file(_ byteCount: Int) -> Int32 {
-    let descriptor = open("\(path)/\(descriptors.count)", O_RDWR | O_CREAT | O_EXCL, 0o600)
+    let descriptor = open("\(path)/\(count)", O_RDWR | O_CREAT | O_EXCL, 0o600)
     precondition(descriptor >= 0 && ftruncate(descriptor, byteCount) == 0)
     descriptors.append(descriptor)
+    count += 1
     return descriptor
   }
 
@@ -30,6 +35,12 @@ final class MemoryFolder {
     let copy = file(bytes.count)
     write(bytes, to: copy, at: 0)
     return copy
+  }
+
+  /// Closes a file before the end.
+  func forget(_ descriptor: Int32) {
+    descriptors.removeAll { $0 == descriptor }
+    close(descriptor)
   }
 
   func readAll(_ descriptor: Int32) -> [UInt8] {
@@ -84,7 +95,8 @@ struct RestartCase: Sendable, CustomStringConvertible {
 
   /// Goes on with what was saved, or throws as the store does.
   func restart(
-    _ saved: SavedStore, on descriptor: Int32, now: UInt32, change further: (inout StoreConfiguration) -> Void = { _ in }
+    _ saved: SavedStore, on descriptor: Int32, now: UInt32,
+    change further: (inout StoreConfiguration) -> Void = { _ in }
   ) throws -> TestStore {
     let size = Int(lseek(descriptor, 0, SEEK_END))
     let store = TestStore {
