@@ -256,7 +256,7 @@ def compare_small(server):
 
 def damaged(arguments, folder):
     rng = random.Random(arguments.seed)
-    server = Restartable(arguments.server, folder, "-m", "64", "-t", "1")
+    server = Restartable(arguments.server, folder, "-m", "16", "-t", "1")
     server.start()
     store_small(server.server)
     server.stop()

@@ -45,12 +45,13 @@ public struct SavedClock: Equatable, Sendable {
     let down = now - unixMilliseconds
     guard down >= -SavedClock.longestStepBackMilliseconds else { throw .invalid("it was written in the future") }
     let store = storeMilliseconds.addingReportingOverflow(max(0, down))
-    guard !store.overflow, store.partialValue < SavedClock.lastMilliseconds else {
+    // No clock began before 1970: dumps write its times as numbers without a sign.
+    guard !store.overflow, store.partialValue < min(SavedClock.lastMilliseconds, now - 2000) else {
       throw .invalid("its times cannot be")
     }
     let started = (now - store.partialValue) / 1000 + Int64(ClockBase.startSeconds)
     // Reading two clocks one after the other may differ by one.
-    let isSame = abs(started.subtractingReportingOverflow(startedAtUnixSeconds).partialValue) <= 1
+    let isSame = (started - 1...started + 1).contains(startedAtUnixSeconds)
     return SavedClock(
       unixMilliseconds: now, storeMilliseconds: store.partialValue,
       startedAtUnixSeconds: isSame ? startedAtUnixSeconds : started)

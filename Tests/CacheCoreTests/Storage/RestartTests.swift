@@ -149,7 +149,11 @@ import Testing
     var moved = saved
     moved.startedAtUnixSeconds = 1000
     #expect(try moved.continued(atUnixMilliseconds: 5_000_400).startedAtUnixSeconds == 4962)
-    for milliseconds in [Int64.min, -1, 0, 61_999, .max, .max - 10] {
+    for start in [Int64.min, Int64.min + 4962, .max] {
+      moved.startedAtUnixSeconds = start
+      #expect(try moved.continued(atUnixMilliseconds: 5_000_400).startedAtUnixSeconds == 4962)
+    }
+    for milliseconds in [Int64.min, -1, 0, 61_999, 4_999_000, .max, .max - 10] {
       moved = saved
       moved.storeMilliseconds = milliseconds
       #expect(throws: RestartRefusal.self) { try moved.continued(atUnixMilliseconds: 5_000_400) }
