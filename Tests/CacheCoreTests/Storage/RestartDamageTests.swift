@@ -141,6 +141,19 @@ import Testing
     #expect(throws: RestartRefusal.self) { try form.restart(first.saved, on: file, now: first.now) }
   }
 
+  /// A size that no item of the class has, though it would fit its chunk.
+  @Test func anItemOfAnotherClass() throws {
+    let form = RestartCase.ours
+    let file = folder.file(form.arenaByteCount)
+    let first = form.start(on: file)
+    try first.put("a", pattern(200))
+    let item = first.withItem("a") { $0 }!
+    let size = first.store.value.arena.byteOffset(item.ref) + ItemLayout.sizeAndSegment
+    folder.write([1], to: file, at: size)
+    #expect(item.valueByteCount == 1)
+    #expect(throws: RestartRefusal.self) { try form.restart(first.saved, on: file, now: first.now) }
+  }
+
   /// Two values that share their chunks.
   @Test func aChainOfTwoOwners() throws {
     let form = RestartCase.fewClasses
