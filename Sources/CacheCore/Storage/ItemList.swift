@@ -18,6 +18,12 @@ struct ItemList: Sendable {
     self.byteCount = byteCount
   }
 
+  /// One of the items that are linked already was met.
+  mutating func noteRestored(_ item: Item) {
+    count &+= 1
+    byteCount &+= item.totalByteCount
+  }
+
   @inline(__always)
   mutating func pushHead(_ item: Item, arena: Arena) {
     item.previous = .none

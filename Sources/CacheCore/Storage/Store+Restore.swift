@@ -19,11 +19,12 @@ extension Store {
     var census = ChunkCensus(arena: arena, classes: slabs.classes, pages: saved.pages)
     defer { census.destroy() }
     var batch = HashBatch()
+    var tails = [ItemRef](repeating: .none, count: listCount)
     for (index, page) in saved.pages.enumerated() {
-      try restoreItems(index + 1, page, latestAccess: latestAccess(now), &census, &batch)
+      try restoreItems(index + 1, page, latestAccess: latestAccess(now), &census, &batch, &tails)
     }
     insert(&batch)
-    try restoreLists(saved.heads, &census)
+    try restoreLists(saved.heads, tails, &census)
     freeTheRest(saved.pages, census)
     lastCAS.store(saved.lastCAS, ordering: .relaxed)
     fitGhosts()
@@ -86,9 +87,10 @@ extension Store {
     batch.items.removeAll(keepingCapacity: true)
   }
 
-  /// Reads one page: all its items become findable.
+  /// Reads one page: all its items become findable. The last items of lists are noted on the way.
   private func restoreItems(
-    _ page: Int, _ saved: SavedPage, latestAccess: UInt32, _ census: inout ChunkCensus, _ batch: inout HashBatch
+    _ page: Int, _ saved: SavedPage, latestAccess: UInt32, _ census: inout ChunkCensus, _ batch: inout HashBatch,
+    _ tails: inout [ItemRef]
   ) throws(RestartRefusal) {
     guard saved.slabClass != 0 else { return }
     guard checksum(ofPage: page, slabClass: saved.slabClass, freshIndex: saved.freshIndex) == saved.checksum else {
@@ -104,6 +106,8 @@ extension Store {
       census.expectListed(place)
       let hash = hash(item.key)
       if item.flags.contains(.chunked) { try claimChain(of: item, saved.slabClass, hash, &census) }
+      // Of two that claim to be the last of a list, one is met by nobody.
+      if item.next.isNone { tails[listIndex(saved.slabClass, item.segment)] = item.ref }
       if item.holds != 0 { item.holds = 0 }
       noteMortal(item)
       table.prefetchBucket(hash)
@@ -159,40 +163,67 @@ extension Store {
 
   // Lists.
 
-  /// The order of eviction: each list is followed from its head. Every item must be met once, on the list it names.
-  private func restoreLists(_ heads: [UInt64], _ census: inout ChunkCensus) throws(RestartRefusal) {
-    guard heads.count == (slabs.classes.count - 1) * Segment.allCases.count else {
-      throw .invalid("it has another number of lists")
-    }
+  private func listIndex(_ slabClass: Int, _ segment: Segment) -> Int {
+    (slabClass - 1) * Segment.allCases.count + Int(segment.rawValue)
+  }
+  private var listCount: Int { (slabs.classes.count - 1) * Segment.allCases.count }
+
+  /// The order of eviction: each list is followed from end to end. Every item must be met once, on the list it names.
+  private func restoreLists(
+    _ heads: [UInt64], _ tails: [ItemRef], _ census: inout ChunkCensus
+  ) throws(RestartRefusal) {
+    guard heads.count == listCount else { throw .invalid("it has another number of lists") }
     for slabClass in 1..<slabs.classes.count {
       let held = slabs.lock(slabClass)
       for segment in Segment.allCases {
-        let index = (slabClass - 1) * Segment.allCases.count + Int(segment.rawValue)
+        let index = listIndex(slabClass, segment)
         guard let head = UInt32(exactly: heads[index]) else { throw Store.damagedList }
-        let list = try follow(ItemRef(rawValue: head), segment, slabClass, &census)
+        let list = try follow(ItemRef(rawValue: head), tails[index], segment, slabClass, &census)
         slabs.withClass(held) { $0[segment] = list }
       }
     }
     guard census.unlistedCount == 0 else { throw Store.damagedList }
   }
 
+  /// Follows a list from both its ends until they meet: each step waits for memory, and two can wait at once.
   private func follow(
-    _ head: ItemRef, _ segment: Segment, _ slabClass: Int, _ census: inout ChunkCensus
+    _ head: ItemRef, _ tail: ItemRef, _ segment: Segment, _ slabClass: Int, _ census: inout ChunkCensus
   ) throws(RestartRefusal) -> ItemList {
-    var (ref, tail) = (head, ItemRef.none)
-    var (count, byteCount) = (0, 0)
-    while !ref.isNone {
-      guard let place = census.place(of: ref), place.slabClass == slabClass, census.noteListed(place) else {
-        throw Store.damagedList
+    var list = ItemList(head: head, tail: tail, count: 0, byteCount: 0)
+    if head.isNone, tail.isNone { return list }
+    var (front, back) = (head, tail)
+    var (beforeFront, behindBack) = (ItemRef.none, ItemRef.none)
+    while true {
+      let first = try meet(front, segment, slabClass, &list, &census)
+      guard first.previous == beforeFront else { throw Store.damagedList }
+      if front == back {
+        guard first.next == behindBack else { throw Store.damagedList }
+        return list
       }
-      let item = arena.item(ref)
-      guard item.segment == segment, item.previous == tail else { throw Store.damagedList }
-      count += 1
-      byteCount += item.totalByteCount
-      tail = ref
-      ref = item.next
+      let last = try meet(back, segment, slabClass, &list, &census)
+      guard last.next == behindBack else { throw Store.damagedList }
+      if first.next == back {
+        guard last.previous == front else { throw Store.damagedList }
+        return list
+      }
+      (beforeFront, behindBack) = (front, back)
+      (front, back) = (first.next, last.previous)
+      arena.prefetch(back)
     }
-    return ItemList(head: head, tail: tail, count: count, byteCount: byteCount)
+  }
+
+  /// The item that a link leads to, if it may: one of this class and list that was not met before.
+  @inline(__always)
+  private func meet(
+    _ ref: ItemRef, _ segment: Segment, _ slabClass: Int, _ list: inout ItemList, _ census: inout ChunkCensus
+  ) throws(RestartRefusal) -> Item {
+    guard let place = census.place(of: ref), place.slabClass == slabClass, census.noteListed(place) else {
+      throw Store.damagedList
+    }
+    let item = arena.item(ref)
+    guard item.segment == segment else { throw Store.damagedList }
+    list.noteRestored(item)
+    return item
   }
 
   // The rest.
