@@ -49,7 +49,7 @@ enum TextParser {
     case .cacheMemlimit: return memoryLimit(input, &words)
     case .shutdown: return shutdown(input, &words)
     case .stats: return .stats(words: words.rest)
-    case .slabs, .lru, .lruCrawler, .watch, .extstore: return .administer(verb, words: words.rest)
+    case .slabs, .lru, .lruCrawler, .watch, .extstore, .refreshCertificates: return .administer(verb, words: words.rest)
     case .version: return .version
     case .quit: return .quit(isQuiet: true)
     #if DEBUG_VERBS
