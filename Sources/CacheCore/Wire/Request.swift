@@ -68,8 +68,8 @@ struct PlainFetch: Equatable {
   var isQuiet: Bool
 }
 
-/// A text set without noreply, its numbers short and unsigned: nearly all there are. If its value is at hand too it goes
-/// a short way of its own.
+/// A text set without noreply, its numbers short and unsigned: nearly all there are. If its value is at hand too it
+/// goes a short way of its own.
 struct PlainSet: Equatable {
   var key: ByteRange
   var clientFlags: UInt32
