@@ -4,6 +4,7 @@
 import CacheCore
 import Events
 import Options
+import TLS
 
 /// Why the server could not start.
 public struct StartFailure: Error {
@@ -25,6 +26,7 @@ public struct CacheServer: ~Copyable {
   private var listeners: [Listener] = []
   private var datagramSockets: [Listener] = []
   private let watchers: Watchers
+  private let tls: TLSService?
   private let loop: EventLoop
   /// With -e.
   private let restart: WarmRestart?
@@ -35,8 +37,9 @@ public struct CacheServer: ~Copyable {
 
   private init(
     _ settings: Settings, loop: consuming EventLoop, clock: StoreClock, store: Pinned<Store>, mailboxes: [Mailbox],
-    watcherBell: Wakeup, restart: WarmRestart?
+    watcherBell: Wakeup, tls: TLSService?, restart: WarmRestart?
   ) {
+    self.tls = tls
     self.settings = settings
     self.restart = restart
     self.loop = loop
@@ -45,7 +48,7 @@ public struct CacheServer: ~Copyable {
     self.mailboxes = mailboxes
     modes = Modes(verbosity: settings.verbosity, countsPrefixes: settings.detailEnabled)
     connections = ConnectionTable(descriptorCount: settings.maxConnections + settings.threads * 4 + 256)
-    host = ServerHost(settings, modes: modes, store: store, clock: clock, connectionTable: connections)
+    host = ServerHost(settings, modes: modes, store: store, clock: clock, connectionTable: connections, tls: tls)
     mainCounters = CounterSet()
     maintenance = Maintenance(store: store, clock: clock)
     watchers = Watchers(
@@ -56,8 +59,8 @@ public struct CacheServer: ~Copyable {
   /// Reserves the memory, starts the threads and opens the listeners.
   public static func start(_ settings: Settings) throws(StartFailure) -> CacheServer {
     guard let loop = EventLoop() else { throw StartFailure(message: "failed to create an event base", exitStatus: 1) }
-    let restart = try WarmRestart.open(settings)
-    let (store, clock) = if let restart { try restart.makeStore(settings) } else { try makeStore(settings) }
+    // What may fail comes before the items of an earlier server are taken over: it must not cost them.
+    let tls = try makeTLS(settings)
     var mailboxes: [Mailbox] = []
     guard let watcherBell = Wakeup() else { throw tooFewDescriptors }
     for _ in 0..<settings.threads {
@@ -66,15 +69,16 @@ public struct CacheServer: ~Copyable {
       }
       mailboxes.append(Mailbox(wakeup: wakeup))
     }
+    let restart = try WarmRestart.open(settings)
+    let (store, clock) = if let restart { try restart.makeStore(settings) } else { try makeStore(settings) }
     var server = CacheServer(
-      settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes, watcherBell: watcherBell,
+      settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes, watcherBell: watcherBell, tls: tls,
       restart: restart)
     if settings.verbosity > 1 { SystemCalls.printError(store.value.slabTable) }
     do {
       try server.startThreads()
       try server.listen()
     } catch {
-      // A port that is in use must not cost the items of before.
       if restart != nil { server.stop() }
       throw error
     }
@@ -97,6 +101,18 @@ public struct CacheServer: ~Copyable {
         exitStatus: ExitStatus.systemError)
     }
     return (store, clock)
+  }
+
+  private static func makeTLS(_ settings: Settings) throws(StartFailure) -> TLSService? {
+    guard settings.tls.isEnabled else { return nil }
+    if settings.tls.kernelTLS, !TLSContext.hasKernelTLS {
+      throw StartFailure(message: "Kernel TLS offload is not available", exitStatus: ExitStatus.usage)
+    }
+    do {
+      return try TLSService(TLSSettings(settings.tls))
+    } catch {
+      throw StartFailure(message: error.text, exitStatus: ExitStatus.usage)
+    }
   }
 
   private static let tooFewDescriptors = StartFailure(
@@ -122,7 +138,7 @@ public struct CacheServer: ~Copyable {
       store: store, clock: clock, connections: connections, engine: engine, host: host, watchers: watchers,
       idleTimeoutSeconds: settings.idleTimeoutSeconds,
       requestsPerEvent: settings.requestsPerEventWasGiven ? settings.requestsPerEvent : 0,
-      itemSizeMaxBytes: settings.itemSizeMaxBytes)
+      itemSizeMaxBytes: settings.itemSizeMaxBytes, tls: tls)
     for (mailbox, counters) in zip(mailboxes, sets) {
       guard let worker = Worker(context, mailbox: mailbox, counters: counters) else {
         throw CacheServer.tooFewDescriptors
@@ -171,8 +187,9 @@ public struct CacheServer: ~Copyable {
     let port = address.port ?? settings.port
     do {
       if port != 0 {
+        let listenerTLS = listenerTLS(address)
         listeners += try Listening.openTCP(host: address.host, port: port, backlog: settings.listenBacklog).map {
-          Listener(listening: $0, wire: WireProtocol(binding))
+          Listener(listening: $0, wire: WireProtocol(binding), tls: listenerTLS)
         }
       }
     } catch {
@@ -186,6 +203,17 @@ public struct CacheServer: ~Copyable {
       }
     } catch {
       throw failure("UDP port \(settings.udpPort)", error)
+    }
+  }
+
+  /// How TLS is spoken on the TCP listeners of an address; nil: not at all.
+  private func listenerTLS(_ address: ListenAddress) -> ListenerTLS? {
+    guard settings.tls.isEnabled else { return nil }
+    return switch address.tls {
+    case .some(.none): nil
+    case .basic: ListenerTLS(verification: .notAsked)
+    case .mutual: ListenerTLS(verification: .required)
+    case nil: ListenerTLS(verification: nil)
     }
   }
 
@@ -262,8 +290,7 @@ public struct CacheServer: ~Copyable {
           }
         case let token where token >= CacheServer.signalToken:
           let signal = Int32(token & 0xff)
-          // Nothing to reload in this build: a hang-up changes nothing, and ends nothing either.
-          if signal != Signal.hangUp { stopSignal = signal }
+          if signal == Signal.hangUp { reload() } else { stopSignal = signal }
         case let token:
           if !acceptor.isPaused { acceptor.accept(listener: Int(token)) }
         }
@@ -296,6 +323,26 @@ public struct CacheServer: ~Copyable {
   private func tick() {
     clock.tick()
     store.value.tick(now: clock.now)
+    if tls != nil, clock.now % CacheServer.secondsBetweenCertificateLooks == 0 { reloadChangedCertificates() }
+  }
+
+  private static let secondsBetweenCertificateLooks: UInt32 = 5
+
+  /// Certificates are renewed by programs that tell nobody.
+  private func reloadChangedCertificates() {
+    guard let result = tls?.reloadIfChanged() else { return }
+    if let complaint = result.complaint {
+      host.log("The new certificates are not used, the old ones stay: \(complaint)")
+    } else if modes.verbosity > 0 {
+      host.log("The certificates have changed and were read again")
+    }
+  }
+
+  /// A hang-up: files are read again.
+  private func reload() {
+    if let complaint = tls?.reload() {
+      host.log("The certificates could not be read again, the old ones stay: \(complaint)")
+    }
   }
 
   private func announce(_ signal: Int32) {
