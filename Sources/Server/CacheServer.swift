@@ -13,6 +13,7 @@ public struct StartFailure: Error {
 
 public struct CacheServer: ~Copyable {
   private let settings: Settings
+  private let manager: ServiceManager
   private let store: Pinned<Store>
   private let clock: StoreClock
   private let connections: ConnectionTable
@@ -33,9 +34,10 @@ public struct CacheServer: ~Copyable {
 
   private init(
     _ settings: Settings, loop: consuming EventLoop, clock: StoreClock, store: Pinned<Store>, mailboxes: [Mailbox],
-    watcherBell: Wakeup
+    watcherBell: Wakeup, manager: ServiceManager
   ) {
     self.settings = settings
+    self.manager = manager
     self.loop = loop
     self.clock = clock
     self.store = store
@@ -50,22 +52,13 @@ public struct CacheServer: ~Copyable {
       bufferByteCount: settings.watcherLogBufferKilobytes << 10)
   }
 
-  /// Reserves the memory, starts the threads and opens the listeners.
-  public static func start(_ settings: Settings) throws(StartFailure) -> CacheServer {
+  /// Reserves the memory, starts the threads and opens the listeners, or takes over those that were passed.
+  public static func start(
+    _ settings: Settings, _ manager: ServiceManager
+  ) throws(StartFailure) -> CacheServer {
     guard let loop = EventLoop() else { throw StartFailure(message: "failed to create an event base", exitStatus: 1) }
     let clock = StoreClock()
-    var configuration = storeConfiguration(settings, clock)
-    var made = Store.make(configuration)
-    if made == nil {
-      // Some systems refuse address space that may never be used: then there is no room for a higher limit later.
-      configuration.reserveBytes = 0
-      made = Store.make(configuration)
-    }
-    guard let store = made else {
-      throw StartFailure(
-        message: "failed to reserve \(settings.memoryLimitBytes >> 20) megabytes of address space: lower -m",
-        exitStatus: ExitStatus.systemError)
-    }
+    guard let store = makeStore(settings, clock) else { throw noMemory(settings) }
     var mailboxes: [Mailbox] = []
     guard let watcherBell = Wakeup() else { throw tooFewDescriptors }
     for _ in 0..<settings.threads {
@@ -75,11 +68,42 @@ public struct CacheServer: ~Copyable {
       mailboxes.append(Mailbox(wakeup: wakeup))
     }
     var server = CacheServer(
-      settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes, watcherBell: watcherBell)
+      settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes, watcherBell: watcherBell,
+      manager: manager)
     if settings.verbosity > 1 { SystemCalls.printError(store.value.slabTable) }
     try server.startThreads()
     try server.listen()
     return server
+  }
+
+  /// The store of these settings; nil when there is no address space for it. For a trial no memory is touched.
+  static func makeStore(_ settings: Settings, _ clock: StoreClock, isTrial: Bool = false) -> Pinned<Store>? {
+    var configuration = storeConfiguration(settings, clock)
+    if isTrial { configuration.backing = .lazy }
+    // What is reserved counts as locked, so nothing is that may never be used.
+    if settings.lockMemory { configuration.reserveBytes = 0 }
+    if let store = Store.make(configuration) { return store }
+    // Some systems refuse address space that may never be used: then there is no room for a higher limit later.
+    configuration.reserveBytes = 0
+    return Store.make(configuration)
+  }
+
+  static func noMemory(_ settings: Settings) -> StartFailure {
+    StartFailure(
+      message: "failed to reserve \(settings.memoryLimitBytes >> 20) megabytes of address space: lower -m",
+      exitStatus: ExitStatus.systemError)
+  }
+
+  /// The rows of `stats settings` as they are now.
+  static func settingsRows(
+    _ settings: Settings, store: Pinned<Store>, modes: Modes
+  ) -> [(name: String, value: String)] {
+    let runtime = RuntimeSettings(
+      memoryLimitBytes: store.value.memoryLimitBytes, verbosity: modes.verbosity,
+      oldestSeconds: Int(store.value.lastFlush), detailEnabled: modes.countsPrefixes,
+      growthFactor: store.value.slabGrowthFactor, largestChunkBytes: store.value.largestChunkByteCount)
+    let rows = settingsReport(settings, runtime: runtime)
+    return store.value.tunables.applied(to: rows, ratioText: SettingsReport.fixed)
   }
 
   private static let tooFewDescriptors = StartFailure(
@@ -131,7 +155,9 @@ public struct CacheServer: ~Copyable {
   // Listening.
 
   private mutating func listen() throws(StartFailure) {
-    if let path = settings.unixSocketPath {
+    if manager.passedDescriptorCount > 0 {
+      try adoptPassed()
+    } else if let path = settings.unixSocketPath {
       try listen(onPath: path, settings.bindingProtocol)
     } else {
       let addresses = settings.listenAddresses.isEmpty ? [ListenAddress()] : settings.listenAddresses
@@ -146,6 +172,19 @@ public struct CacheServer: ~Copyable {
     }
     shareDatagramSockets()
     writePortFile()
+  }
+
+  /// Listeners that were opened for us take the place of all of our own; they speak what -B says.
+  private mutating func adoptPassed() throws(StartFailure) {
+    for index in 0..<manager.passedDescriptorCount {
+      do {
+        let (listening, isDatagram) = try Listening.adoptPassed(index)
+        let listener = Listener(listening: listening, wire: WireProtocol(settings.bindingProtocol))
+        if isDatagram { datagramSockets.append(listener) } else { listeners.append(listener) }
+      } catch {
+        throw StartFailure(message: error.text, exitStatus: ExitStatus.systemError)
+      }
+    }
   }
 
   private mutating func listen(on address: ListenAddress) throws(StartFailure) {
@@ -258,6 +297,7 @@ public struct CacheServer: ~Copyable {
       }
     }
     announce(stopSignal ?? 0)
+    manager.notify("STOPPING=1")
     stop()
   }
 
