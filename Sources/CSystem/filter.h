@@ -47,6 +47,7 @@ static inline int csystem_allowed_call(int index) {
       // Signals and the end of threads and the process.
       SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_exit, SYS_exit_group,
       SYS_set_robust_list, SYS_getpid, SYS_gettid, SYS_getuid, SYS_geteuid,
+      SYS_getgid, SYS_getegid,
       // Figures of the process and the machine.
       SYS_getrusage, SYS_getrandom, SYS_sched_getaffinity, SYS_sysinfo, SYS_uname,
       // Files: what is read again on a signal, what is kept over a restart, the pid file. Permissions are the user's.

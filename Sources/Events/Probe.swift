@@ -116,8 +116,9 @@ public enum Probe {
   private static func waits(_ descriptor: Int32, _ events: Int32, _ deadline: Int64) -> Bool {
     var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
     let left = deadline - SystemCalls.monotonicMilliseconds
+    guard left > 0 else { return false }
     // Rule 3: one entry, and its count.
-    return left > 0 && unsafe poll(&entry, 1, Int32(clamping: left)) == 1
+    return unsafe poll(&entry, 1, Int32(clamping: left)) == 1
   }
 
   private static func failure(_ number: Int32) -> ListenError {

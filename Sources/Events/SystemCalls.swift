@@ -111,7 +111,8 @@ public enum SystemCalls {
   /// Lets the process lock any amount of memory, also once it is no longer root; without the right to, nothing changes.
   public static func allowMemoryLocking() {
     var limit = rlimit(rlim_cur: rlim_t.max, rlim_max: rlim_t.max)
-    unsafe setrlimit(__rlimit_resource_t(RLIMIT_MEMLOCK.rawValue), &limit)
+    // RLIMIT_MEMLOCK, which glibc's headers define as a macro of an enumerator.
+    unsafe setrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &limit)
   }
 
   /// Locks what is mapped and touched, and what will be; nil or the system's reason.

@@ -120,6 +120,7 @@ public struct CacheServer: ~Copyable {
   }
 
   private mutating func startThreads() throws(StartFailure) {
+    let gate = StartGate()
     let sets = mailboxes.map { _ in CounterSet() }
     var engine = EngineConfiguration(
       modes: modes, prefixes: PrefixCounts(delimiter: settings.prefixDelimiter),
@@ -136,13 +137,18 @@ public struct CacheServer: ~Copyable {
       }
       let pinned = Pinned(worker)
       try start("mc-worker") {
+        gate.arrive()
         pinned.value.run()
         pinned.destroy()
       }
     }
     let (maintenance, watchers, registry) = (maintenance, watchers, engine.registry)
-    try start("mc-maintenance") { maintenance.run(registry) }
-    try start("mc-log") { watchers.run(registry) }
+    try start("mc-maintenance") {
+      gate.arrive()
+      maintenance.run(registry)
+    }
+    try start("mc-log") { watchers.run(registry, gate) }
+    if !gate.waitForAll(threads.count) { throw CacheServer.tooFewDescriptors }
   }
 
   private mutating func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(StartFailure) {
