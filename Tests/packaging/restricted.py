@@ -10,8 +10,8 @@ import ctypes
 import os
 import pathlib
 import platform
+import resource
 import struct
-import subprocess
 import sys
 
 UNIT = pathlib.Path(__file__).resolve().parent.parent.parent / "docker/debian/memcached.service"
@@ -48,6 +48,14 @@ def shut_folders(unit):
             mount("none", folder, "", MS_BIND | MS_REMOUNT | MS_RDONLY)
 
 
+def set_limit(kind, wanted):
+    """As systemd sets it; a machine that does not allow so much keeps what it has."""
+    try:
+        resource.setrlimit(kind, (wanted, wanted))
+    except (ValueError, OSError):
+        pass
+
+
 def filter_calls(unit):
     """RestrictAddressFamilies and MemoryDenyWriteExecute, as systemd filters them."""
     families = [FAMILIES[word] for word in unit["RestrictAddressFamilies"].split()]
@@ -81,9 +89,10 @@ def main():
     shut_folders(unit)
     names = ",".join("+" + word.removeprefix("CAP_").lower() for word in unit["CapabilityBoundingSet"].split())
     environment = {**os.environ, "RESTRICTED_STAGE": "inner"}
-    limits = [f"--nofile={unit['LimitNOFILE']}", "--memlock=unlimited"]
-    os.execvpe("prlimit", ["prlimit", *limits, "setpriv", f"--bounding-set=-all,{names}", "--inh-caps=-all",
-                           "--no-new-privs", sys.executable, os.path.abspath(__file__), *sys.argv[1:]], environment)
+    set_limit(resource.RLIMIT_NOFILE, int(unit["LimitNOFILE"]))
+    set_limit(resource.RLIMIT_MEMLOCK, resource.RLIM_INFINITY)
+    os.execvpe("setpriv", ["setpriv", f"--bounding-set=-all,{names}", "--inh-caps=-all", "--no-new-privs",
+                           sys.executable, os.path.abspath(__file__), *sys.argv[1:]], environment)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ class KetamaClient:
         self.failures = (pylibmc.Error,)
         self.client = pylibmc.Client(
             [f"127.0.0.1:{port}" for port in ports],
-            behaviors={"ketama": True, "remove_failed": 1, "dead_timeout": 1, "retry_timeout": 1,
+            behaviors={"ketama": True, "remove_failed": 1, "failure_limit": 1, "dead_timeout": 1, "retry_timeout": 1,
                        "connect_timeout": 500, "tcp_nodelay": True})
 
     def get_multi(self, keys):
@@ -142,8 +142,7 @@ class Load(threading.Thread):
         self.examples = []
 
     def count(self, name, number=1):
-        counts = self.counts.setdefault(self.phase[0], dict.fromkeys(COUNTS, 0))
-        counts[name] += number
+        self.counts[self.now][name] += number
 
     def run(self):
         while not self.stopping:
@@ -151,6 +150,8 @@ class Load(threading.Thread):
             self.turn(self.random.sample(self.keys, count))
 
     def turn(self, keys):
+        self.now = self.phase[0]
+        self.counts.setdefault(self.now, dict.fromkeys(COUNTS, 0))
         self.count("gets", len(keys))
         try:
             found = self.client.get_multi(keys)
