@@ -19,7 +19,7 @@ serves() { [[ $(ask version 2>/dev/null) == "VERSION $1" ]]; }
 soon() { for _ in $(seq 100); do "$@" && return 0; sleep 0.05; done; return 1; }
 silent() { ! ask version >/dev/null 2>&1; }
 pid() { cat /run/memcached/memcached.pid; }
-apt() { apt-get -qq -y --no-download -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@" >/tmp/apt.log 2>&1 ||
+apt() { apt-get -qq -y -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@" >/tmp/apt.log 2>&1 ||
   fail "$(tail -n 5 /tmp/apt.log)"; }
 
 begin "Debian's memcached serves"
@@ -77,6 +77,7 @@ zcat /usr/share/man/man1/memcached.1.gz | grep -q -- 'healthcheck' || fail "no m
 done_with
 
 begin "--check and --healthcheck"
+# shellcheck disable=SC2046  # each word of the file is one of the command line
 memcached --check $(grep ^- /etc/memcached.conf) >/tmp/check || fail "$(cat /tmp/check)"
 memcached --healthcheck -l 127.0.0.1 >/dev/null || fail "healthcheck says $?"
 done_with "$(tail -n 1 /tmp/check)"
@@ -96,8 +97,8 @@ logfile /var/log/memcached.log
 -D ';'
 EOF
 printf '%s' "-t 2" >>/tmp/lines
-cd /usr && /usr/share/memcached/scripts/systemd-memcached-wrapper /tmp/lines &
-soon test -e /proc/$!/comm && soon grep -qx memcached /proc/$!/comm || fail "not started in the foreground"
+(cd /usr && exec /usr/share/memcached/scripts/systemd-memcached-wrapper /tmp/lines) &
+soon grep -qx memcached /proc/$!/comm || fail "not started in the foreground"
 said=$(tr '\0' ' ' </proc/$!/cmdline)
 [[ $said == "/usr/bin/memcached -m 80 -c 50 -u memcache -l * -p 11311 -D ; -t 2 " ]] || fail "$said"
 kill $!

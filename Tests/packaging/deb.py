@@ -27,7 +27,7 @@ def main():
         "apt-get -qq update && apt-get -qq -y --no-install-recommends install memcached init-system-helpers && "
         f"apt-get -qq -y --no-install-recommends --download-only install {names[0]} && "
         "apt-get -qq -y --no-install-recommends install "
-        f"$(dpkg-deb -f {names[0]} Depends | sed 's/([^)]*)//g; s/|[^,]*//g; s/,/ /g'); rm /usr/sbin/policy-rc.d")
+        f"$(dpkg-deb -f {names[0]} Depends | sed 's/([^)]*)//g; s/|[^,]*//g; s/,/ /g'); printf '#!/bin/sh\\nexit 0\\n' > /usr/sbin/policy-rc.d")
     done = chroot.enter(root, "sh", "-c", prepare, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"FAILED: {done.stdout[-1000:]}{done.stderr[-2000:]}")
