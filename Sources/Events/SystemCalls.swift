@@ -88,6 +88,9 @@ public enum SystemCalls {
     return unsafe getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit) == 0 && limit.rlim_cur != 0
   }
 
+  /// The same once the user was changed, which takes the right to leave a core file away.
+  public static func allowCoreDumpsAgain() { csystem_allow_dump() }
+
   public enum UserChange: Sendable {
     case changed
     case unknownUser

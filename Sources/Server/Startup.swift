@@ -78,7 +78,7 @@ public enum Startup {
   private static func changeUser(_ settings: Settings) throws(StartFailure) {
     guard SystemCalls.isRoot, let user = settings.user else { return }
     switch SystemCalls.becomeUser(user) {
-    case .changed: return
+    case .changed: if settings.coreDumps { SystemCalls.allowCoreDumpsAgain() }
     case .unknownUser:
       throw StartFailure(message: "can't find the user \(user) to switch to", exitStatus: ExitStatus.noUser)
     case .refused:

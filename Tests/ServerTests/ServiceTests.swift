@@ -272,6 +272,21 @@ extension ServerSuite {
       #expect(answers(.ipv4(port)))
     }
 
+    /// Who changed its user leaves no core file unless it says so; the owner of /proc/<pid>/environ shows
+    /// whether it did.
+    @Test(.enabled(if: getuid() == 0, "not root"))
+    func coreFilesAfterChangingTheUser() throws {
+      let port = try ServerProcess.unusedPort()
+      let process = try ChildProcess(
+        path: program, arguments: ["-u", "nobody", "-r", "-l", "127.0.0.1", "-p", "\(port)"])
+      #expect(eventually { self.answers(.ipv4(port)) })
+      let attributes = try FileManager.default.attributesOfItem(atPath: "/proc/\(process.processIdentifier)/environ")
+      #expect(attributes[.ownerAccountID] as? Int == Int(try #require(getpwnam("nobody")).pointee.pw_uid))
+      let limits = ProcessFacts.read("/proc/\(process.processIdentifier)/limits")
+      let row = limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") }
+      #expect(row?.split(separator: " ").dropFirst(4).first != "0")
+    }
+
     /// The filter is on every thread, and everything that clients can ask for still works.
     @Test func systemCallsAreGivenUp() throws {
       let server = try ServerProcess(arguments: ["-o", "drop_privileges", "-A", "-m", "64", "-P", path("pid")])
@@ -313,12 +328,8 @@ extension ServerSuite {
         Issue.record("\(String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self))")
         return
       }
-      // More clients than descriptors: the last ones wait, and are served once others have gone.
-      var clients = try (0..<190).map { _ in try PlainSocket(.ipv4(port)) }
-      let last = try PlainSocket(.ipv4(port))
-      last.send("version\r\n")
-      clients.removeFirst(60)
-      #expect(last.receiveLine().hasPrefix("VERSION "))
+      let clients = try (0..<120).map { _ in try TextClient(port: port) }
+      #expect(try clients.allSatisfy { try $0.command("mn") == "MN" })
       process.terminate()
       #expect(process.terminationStatus == 0)
       let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
