@@ -192,6 +192,11 @@ class Load(threading.Thread):
             self.count("errors")
 
 
+def nutcracker():
+    """The program, which Debian keeps where only root's path leads; None when it is not installed."""
+    return shutil.which("nutcracker", path=os.environ["PATH"] + ":/usr/sbin")
+
+
 class Proxy:
     """twemproxy before these servers."""
 
@@ -203,7 +208,7 @@ class Proxy:
             "  auto_eject_hosts: true\n  server_failure_limit: 1\n  server_retry_timeout: 1000\n  servers:\n"
             + "".join(f"   - 127.0.0.1:{port}:1\n" for port in ports))
         self.process = subprocess.Popen(
-            ["nutcracker", "-c", conf, "-s", str(free_port()), "-o", f"{folder}/nutcracker.log"])
+            [nutcracker(), "-c", conf, "-s", str(free_port()), "-o", f"{folder}/nutcracker.log"])
         for _ in range(300):
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -285,7 +290,7 @@ def main():
     arguments = parser.parse_args()
     failures = []
     for kind in arguments.kinds:
-        if kind == "twemproxy" and not shutil.which("nutcracker"):
+        if kind == "twemproxy" and not nutcracker():
             failures.append("nutcracker is not installed")
             continue
         failures += run(kind, arguments)
