@@ -90,7 +90,6 @@ cat >/tmp/lines <<'EOF'
 logfile /var/log/memcached.log
  -m 1
 -m 80 -c 50   # a remark, with a "quote
-	-v
 -D '#' # another
 
 -u memcache
@@ -98,11 +97,11 @@ logfile /var/log/memcached.log
 -p "11311"
 -f '1.5'
 EOF
-printf '%s' "-t 2" >>/tmp/lines
+printf '\t-v\n-t 2' >>/tmp/lines
 (cd /usr && exec /usr/share/memcached/scripts/systemd-memcached-wrapper /tmp/lines) &
 soon grep -qx memcached /proc/$!/comm || fail "not started in the foreground"
 said=$(tr '\0' ' ' </proc/$!/cmdline)
-[[ $said == "/usr/bin/memcached -m 1 -m 80 -c 50 -v -D # -u memcache -l * -p 11311 -f 1.5 -t 2 " ]] || fail "$said"
+[[ $said == "/usr/bin/memcached -m 1 -m 80 -c 50 -D # -u memcache -l * -p 11311 -f 1.5 -v -t 2 " ]] || fail "$said"
 kill $!
 wait $! || fail "status $?"
 done_with
