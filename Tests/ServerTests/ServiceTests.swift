@@ -320,8 +320,10 @@ extension ServerSuite {
       let errors = Pipe()
       let process = try ChildProcess(
         path: "/usr/bin/prlimit",
-        arguments: ["--nofile=200:200", "/usr/bin/setpriv", "--bounding-set=-sys_resource", try program]
-          + (getuid() == 0 ? ["-u", "nobody"] : []) + ["-c", "200", "-l", "127.0.0.1", "-p", "\(port)"],
+        arguments: ["--nofile=200:200"] + (getuid() == 0 ? ["/usr/bin/setpriv", "--bounding-set=-sys_resource"] : [])
+          + [try program] + (getuid() == 0 ? ["-u", "nobody"] : []) + [
+            "-c", "200", "-l", "127.0.0.1", "-p", "\(port)",
+          ],
         errors: errors.fileHandleForWriting.fileDescriptor)
       try errors.fileHandleForWriting.close()
       guard eventually({ self.answers(.ipv4(port)) || !process.isRunning }), process.isRunning else {
