@@ -8,6 +8,8 @@ import Glibc
 public struct ListenError: Error, Sendable {
   public let text: String
   public let errorNumber: Int32
+  /// The peer has ended the connection, and not in good order.
+  public var isReset: Bool { errorNumber == ECONNRESET || errorNumber == EPIPE }
 }
 
 public struct ListeningSocket: Sendable {

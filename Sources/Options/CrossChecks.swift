@@ -16,6 +16,7 @@ enum CrossChecks {
     if !draft.settings.lruMaintainer { draft.settings.evictionPolicy = .flat }
     try checkLists(draft.settings)
     try checkPorts(draft.settings)
+    try checkTLS(draft.settings)
     if !draft.settings.portWasGiven && draft.settings.udpPort != 0 { draft.settings.port = draft.settings.udpPort }
     // Who only asks a running server becomes nobody.
     let mustNameUser = isRoot && draft.settings.mode != .healthcheck

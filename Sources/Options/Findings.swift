@@ -92,8 +92,12 @@ extension Settings {
       "listening on \(place) without authentication\(udp): keep strangers away from it, or give -l an inner address")
   }
 
-  /// Whether every client must say who it is.
-  private var isAuthenticated: Bool { false }
+  /// Whether every client must say who it is, which a certificate does.
+  private var isAuthenticated: Bool {
+    let addresses = listenAddresses.isEmpty ? [ListenAddress()] : listenAddresses.filter(\.isPublic)
+    return tls.isEnabled && udpPort == 0
+      && addresses.allSatisfy { $0.tls == .mutual || ($0.tls == nil && tls.verifyMode >= 2) }
+  }
 }
 
 extension ListenAddress {

@@ -11,6 +11,11 @@ enum Check {
     if SystemCalls.isRoot, let user = settings.user, !SystemCalls.userExists(user) {
       findings.insert(Finding(.fault, "can't find the user \(user) to switch to"), at: 0)
     }
+    do {
+      _ = try CacheServer.makeTLS(settings)
+    } catch {
+      findings.insert(Finding(.fault, error.message), at: 0)
+    }
     let clock = StoreClock()
     if let store = CacheServer.makeStore(settings, clock, isTrial: true) {
       let modes = Modes(verbosity: settings.verbosity, countsPrefixes: settings.detailEnabled)

@@ -9,14 +9,16 @@ enum HealthCheck {
   /// More than any answer to the question.
   private static let answerByteCount = 512
 
-  /// The first listener of a server with these settings, and what it speaks.
+  /// A listener of a server with these settings, and what it speaks.
   private struct Target {
     var place: ProbePlace
     var binding: BindingProtocol
+    var speaksTLS = false
   }
 
   static func run(_ settings: Settings) -> Int32 {
     guard let target = target(settings) else { return failure("no listener that could be asked: see -p, -l and -s") }
+    if target.speaksTLS { return askTLS(target.place) }
     let question = target.binding == .binary ? binaryVersion : Array("version\r\n".utf8)
     switch Probe.ask(target.place, question, answerByteCount: answerByteCount, seconds: secondsToAnswer) {
     case .failure(let error): return failure("\(target.place): \(error.text)")
@@ -30,21 +32,36 @@ enum HealthCheck {
     }
   }
 
+  /// This program has no certificate to show. A worker that turns plain text away is alive, and that is all that is
+  /// learned: the server counts it as a failed handshake.
+  private static func askTLS(_ place: ProbePlace) -> Int32 {
+    switch Probe.ask(place, Array("version\r\n".utf8), answerByteCount: answerByteCount, seconds: secondsToAnswer) {
+    case .failure(let error) where !error.isReset: return failure("\(place): \(error.text)")
+    case .success(let answer) where answer.starts(with: "ERROR".utf8): return failure("\(place): too many connections")
+    default:
+      SystemCalls.printOutput("\(place): TLS\n")
+      return ExitStatus.success
+    }
+  }
+
   private static func failure(_ text: String) -> Int32 {
     SystemCalls.printOutput(text + "\n")
     return ExitStatus.failure
   }
 
+  /// The first listener, but one without TLS where there is one: it can be asked for more.
   private static func target(_ settings: Settings) -> Target? {
     if let path = settings.unixSocketPath { return Target(place: .unix(path), binding: settings.bindingProtocol) }
     let addresses = settings.listenAddresses.isEmpty ? [ListenAddress()] : settings.listenAddresses
-    for address in addresses {
+    let targets = addresses.compactMap { address -> Target? in
       let binding = address.bindingProtocol ?? settings.bindingProtocol
       if let path = address.unixPath { return Target(place: .unix(path), binding: binding) }
       let port = address.port ?? settings.port
-      if port > 0 { return Target(place: .tcp(host: reachable(address.host), port: port), binding: binding) }
+      let speaksTLS = settings.tls.isEnabled && address.tls != ListenTLS.none
+      guard port > 0 else { return nil }
+      return Target(place: .tcp(host: reachable(address.host), port: port), binding: binding, speaksTLS: speaksTLS)
     }
-    return nil
+    return targets.first { !$0.speaksTLS } ?? targets.first
   }
 
   /// Who listens on every address is asked on the loopback one.

@@ -68,6 +68,18 @@ struct FindingsTests {
     if let place { #expect(found.first?.hasPrefix("warning: listening on \(place) without authentication: ") == true) }
   }
 
+  @Test func certificatesTellWhoClientsAre() throws {
+    let tls = ["-Z", "-o", "ssl_chain_cert=/c,ssl_key=/k"]
+    func count(_ words: [String]) throws -> Int { try settings(tls + words).findings(on: machine()).count }
+    #expect(try count([]) == 1)
+    #expect(try count(["-o", "ssl_verify_mode=1"]) == 1)
+    #expect(try count(["-o", "ssl_verify_mode=2"]) == 0)
+    #expect(try count(["-o", "ssl_verify_mode=2", "-l", "10.0.0.1,notls:127.0.0.1:11212"]) == 0)
+    #expect(try count(["-o", "ssl_verify_mode=2", "-l", "10.0.0.1,notls:10.0.0.2"]) == 1)
+    #expect(try count(["-l", "mtls:10.0.0.1"]) == 0)
+    #expect(try count(["-o", "ssl_verify_mode=2", "-U", "11211"]) == 1)
+  }
+
   @Test func strangersOverUDP() throws {
     let found = try settings(["-U", "11211"]).findings(on: machine()).map(\.line)
     #expect(found.count == 1 && found[0].contains("also over UDP"))

@@ -166,6 +166,31 @@ extension ServerSuite {
       #expect(message.contains("LISTEN_FDS: descriptor 3 is no "))
     }
 
+    /// Otherwise a server with -Z would speak plain text on the listeners it was given.
+    @Test func passedListenersSpeakTLS() throws {
+      let made = try ChildProcess(
+        path: "/usr/bin/openssl",
+        arguments: "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=x -keyout".split(separator: " ").map(
+          String.init)
+          + [path("key"), "-out", path("chain")])
+      #expect(made.terminationStatus == 0)
+      let port = try ServerProcess.unusedPort()
+      let tls = ["-Z", "-o", "ssl_chain_cert=\(path("chain")),ssl_key=\(path("key"))"]
+      let process = try launchPassing("tcp(\(port)), unix('\(path("socket"))')", arguments: tls)
+      #expect(eventually { self.answers(.unix(path("socket"))) })
+      #expect(!answers(.ipv4(port)))
+      let (output, _, status) = try run(["--healthcheck", "-l", "127.0.0.1", "-p", "\(port)"] + tls)
+      #expect(status == 0 && output == "127.0.0.1:\(port): TLS\n")
+      process.signal(SIGSTOP)
+      #expect(try run(["--healthcheck", "-l", "127.0.0.1", "-p", "\(port)"] + tls).status == 1)
+      process.signal(SIGCONT)
+      let plain = ["-l", "127.0.0.1,notls:unix:\(path("socket"))", "-p", "\(port)"]
+      #expect(try run(["--healthcheck"] + tls + plain).output.contains("VERSION 1.6.45"))
+      let user = getuid() == 0 ? ["-u", "root"] : []
+      let missing = try run(user + ["--check", "-Z", "-o", "ssl_chain_cert=/nonexistent,ssl_key=/nonexistent"])
+      #expect(missing.status == 1 && missing.output.contains("fault: Error loading the certificate chain"))
+    }
+
     // Asking.
 
     @Test(arguments: ["auto", "ascii", "binary"])
