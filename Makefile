@@ -30,10 +30,17 @@ CLIENTS_PIP := aiomcache==0.8.2 emcache==1.3.3 marisa-trie==1.2.1 meta-memcache=
 # Apart from the others, because its module has the name of python-memcached's.
 CLIENTS_PIP_APART := memcache==0.14.0 anyio==3.7.1 hashring==1.5.1 idna==3.20 sniffio==1.3.1
 BENCH_PACKAGES := memcached valgrind
+DEB_PACKAGES := dpkg-dev binutils python3
+CHROOT_PACKAGES := debootstrap iproute2 python3-yaml
+TOOLS_PACKAGES := libanyevent-perl libcache-memcached-perl libmemcached-tools libyaml-perl memcached python3
+# Monitors of which only the part for memcached is wanted: unpacked, not installed, so that none of them starts.
+TOOLS_UNPACKED := collectd-core monitoring-plugins-contrib munin-plugins-core munin-plugins-extra netdata-plugins-python
+SCALE_OUT_PACKAGES := nutcracker python3-pylibmc
 
 .PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program watcher-soak \
 	large-soak expiry-soak growth-soak restart-soak bench bench-quick bench-instructions hitrate density shift debug-server \
-	debug-verbs-test install clean clients clients-quick build-packages test-packages bench-packages clients-packages
+	debug-verbs-test install clean clients clients-quick build-packages test-packages bench-packages clients-packages \
+	deb deb-test image-test unit-test tools tools-quick scale-out shell-check
 
 help: ## This list.
 	@echo "make run      then, in another terminal:  telnet 127.0.0.1 11211"
@@ -76,6 +83,8 @@ run: build ## Serve on 127.0.0.1:11211 in the foreground; make run ARGS="-m 256 
 test: test-packages ## All tests: units, model, transcripts, real clients, the real server. Then the allocation counts.
 	$(SWIFT) test
 	$(MAKE) --no-print-directory clients-quick
+	$(MAKE) --no-print-directory tools-quick
+	$(MAKE) --no-print-directory unit-test SERVER=.build/debug/swiftcached
 	$(MAKE) --no-print-directory test-release
 
 test-release: test-packages ## The tests that need an optimised build: allocations on the request path.
@@ -210,6 +219,49 @@ density: build bench-packages ## Keys and values held in -m 256, for each size o
 shift: ROUNDS := 1
 shift: build bench-packages ## Misses while the sizes of values change from small to large and back.
 	$(call measure_memory,shift)
+
+# Packages and images. The chroots need root; each is made once with debootstrap below .build.
+DEB := .build/deb
+
+deb: build ## Build the Debian package, .build/deb/swiftcached_*.deb.
+	$(call install_packages,$(DEB_PACKAGES))
+	docker/debian/build.sh $(BINARY) $(DEB)
+
+deb-test: deb ## Take over from memcached, start, stop, upgrade, remove and purge that package in a chroot.
+	$(call install_packages,$(CHROOT_PACKAGES))
+	REVISION=2 docker/debian/build.sh $(BINARY) $(DEB)/later
+	/usr/bin/python3 Tests/packaging/deb.py $(DEB)/swiftcached_*-1_*.deb $(DEB)/later/swiftcached_*-2_*.deb
+
+image-test: build ## The Dockerfile's steps in a chroot, then the image's entry point, user, health check and signals.
+	$(call install_packages,$(CHROOT_PACKAGES))
+	rm -rf .build/image-out
+	$(MAKE) --no-print-directory install PREFIX=/usr/local DESTDIR=$(CURDIR)/.build/image-out
+	/usr/bin/python3 Tests/packaging/image.py $(CURDIR)/.build/image-out
+
+unit-test: $(if $(SERVER),,build) ## The server under the restrictions of the systemd unit; skipped without root.
+	SERVER=$(or $(SERVER),$(BINARY)) /usr/bin/python3 Tests/packaging/unit.py
+
+shell-check: ## Lint what shells, systemd and Debian read: shellcheck, systemd-analyze, lintian where they are installed.
+	Tests/packaging/lint.sh $(wildcard $(DEB)/*.deb)
+
+# The tools people keep beside a memcached server.
+.build/tools/done: Makefile
+	rm -rf .build/tools && mkdir -p .build/tools/packages
+	cd .build/tools/packages && apt-get -qq download $(TOOLS_UNPACKED)
+	for package in .build/tools/packages/*.deb; do dpkg-deb -x $$package .build/tools; done
+	touch $@
+
+tools: $(if $(SERVER),,build) .build/tools/done ## memcached-tool, damemtop, munin, collectd, netdata and others against ours.
+	$(call install_packages,$(TOOLS_PACKAGES))
+	SERVER=$(or $(SERVER),$(BINARY)) /usr/bin/python3 Tests/tools/run.py
+
+tools-quick: test-packages ## Those that need nothing more, against the debug build; part of make test.
+	SERVER=$(or $(SERVER),.build/debug/swiftcached) /usr/bin/python3 Tests/tools/run.py --quick
+
+scale-out: SECONDS ?= 4
+scale-out: $(if $(SERVER),,build) ## Three servers behind twemproxy and behind ketama; one dies and comes back under load.
+	$(call install_packages,$(SCALE_OUT_PACKAGES))
+	SERVER=$(or $(SERVER),$(BINARY)) /usr/bin/python3 Tests/scaleout/run.py --seconds $(SECONDS)
 
 install: build ## Install swiftcached, and a memcached link beside it: make install PREFIX=/usr DESTDIR=/tmp/root.
 	install -d $(DESTDIR)$(PREFIX)/bin

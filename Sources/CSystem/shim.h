@@ -10,6 +10,7 @@ int accept4(int descriptor, void *address, void *length, int flags) __asm__("acc
 int eventfd(unsigned int value, int flags);
 int fcntl(int descriptor, int command, ...);
 int fork(void);
+int prctl(int option, ...);
 int pthread_setname_np(unsigned long thread, const char *name);
 
 /// Sleeps while *word == expected; may return early, so callers loop. FUTEX_WAIT | FUTEX_PRIVATE_FLAG.
@@ -57,6 +58,10 @@ static inline int csystem_set_nonblocking(int descriptor) {
 
 /// fork, which Swift does not import.
 static inline int csystem_fork(void) { return fork(); }
+
+/// Lets the process leave a core file although it changed its user, after which the kernel writes none.
+/// PR_SET_DUMPABLE 4.
+static inline void csystem_allow_dump(void) { prctl(4, 1L, 0L, 0L, 0L); }
 
 /// Names a thread for ps and top; at most 15 bytes.
 static inline void csystem_name_thread(unsigned long thread, const char *name) { pthread_setname_np(thread, name); }

@@ -8,6 +8,8 @@ import Glibc
 public struct ListenError: Error, Sendable {
   public let text: String
   public let errorNumber: Int32
+  /// The peer has ended the connection, and not in good order.
+  public var isReset: Bool { errorNumber == ECONNRESET || errorNumber == EPIPE }
 }
 
 public struct ListeningSocket: Sendable {
@@ -97,14 +99,9 @@ public enum Listening {
 
   /// Opens a unix stream socket at `path` with permission bits `mode`; a stale socket file there is removed first.
   public static func openUnix(path: String, mode: Int, backlog: Int) throws(ListenError) -> ListeningSocket {
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let bytes = Array(path.utf8)
-    guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
-      throw ListenError(text: "the path of a unix socket has at most 107 bytes", errorNumber: ENAMETOOLONG)
+    guard var address = UnixAddress.make(path) else {
+      throw ListenError(text: UnixAddress.tooLong, errorNumber: ENAMETOOLONG)
     }
-    // Rule 3: the path is shorter than the field, checked above.
-    unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
     var status = stat()
     if unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK { unsafe unlink(path) }
     let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
@@ -130,6 +127,22 @@ public enum Listening {
 
   private static func systemError(_ call: String, _ number: Int32) -> ListenError {
     ListenError(text: "\(call): \(SystemCalls.errorText(number))", errorNumber: number)
+  }
+}
+
+/// Addresses of unix sockets.
+enum UnixAddress {
+  static let tooLong = "the path of a unix socket has at most 107 bytes"
+
+  /// Nil when the path does not fit.
+  static func make(_ path: String) -> sockaddr_un? {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let bytes = Array(path.utf8)
+    guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { return nil }
+    // Rule 3: the path is shorter than the field, checked above.
+    unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+    return address
   }
 }
 

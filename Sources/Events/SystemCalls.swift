@@ -13,14 +13,16 @@ public enum SystemCalls {
   public static func printError(_ text: String) { printAll(text, to: 2) }
   public static func printOutput(_ text: String) { printAll(text, to: 1) }
 
-  private static func printAll(_ text: String, to descriptor: Int32) {
+  @discardableResult
+  private static func printAll(_ text: String, to descriptor: Int32) -> Bool {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
       // Rule 3: the slice's own bounds.
       let count = unsafe rest.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
-      if count <= 0 { return }
+      if count <= 0 { return false }
       rest = rest.dropFirst(count)
     }
+    return true
   }
 
   // Time.
@@ -65,16 +67,6 @@ public enum SystemCalls {
   public static var isRoot: Bool { getuid() == 0 || geteuid() == 0 }
   public static var processID: Int32 { getpid() }
 
-  /// Makes room for `count` descriptors: raises the soft limit, and the hard one where the system lets us.
-  public static func raiseDescriptorLimit(to count: Int) -> Bool {
-    var limit = rlimit()
-    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return false }
-    if limit.rlim_cur >= UInt(count) { return true }
-    limit.rlim_cur = UInt(count)
-    if limit.rlim_max < limit.rlim_cur { limit.rlim_max = limit.rlim_cur }
-    return unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
-  }
-
   /// Whether one more descriptor can be had right now.
   public static var hasFreeDescriptor: Bool {
     let descriptor = csystem_eventfd()
@@ -105,6 +97,9 @@ public enum SystemCalls {
     return unsafe getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit) == 0 && limit.rlim_cur != 0
   }
 
+  /// The same once the user was changed, which takes the right to leave a core file away.
+  public static func allowCoreDumpsAgain() { csystem_allow_dump() }
+
   public enum UserChange: Sendable {
     case changed
     case unknownUser
@@ -118,6 +113,18 @@ public enum SystemCalls {
     let (uid, gid) = unsafe (entry.pointee.pw_uid, entry.pointee.pw_gid)
     if setgroups(0, nil) != 0, errno != EPERM { return .refused }
     return setgid(gid) == 0 && setuid(uid) == 0 ? .changed : .refused
+  }
+
+  public static func userExists(_ name: String) -> Bool {
+    // Rule 8: only whether there is a record is looked at.
+    unsafe getpwnam(name) != nil
+  }
+
+  /// Lets the process lock any amount of memory, also once it is no longer root; without the right to, nothing changes.
+  public static func allowMemoryLocking() {
+    var limit = rlimit(rlim_cur: rlim_t.max, rlim_max: rlim_t.max)
+    // RLIMIT_MEMLOCK, which glibc's headers define as a macro of an enumerator.
+    unsafe setrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &limit)
   }
 
   /// Locks what is mapped and touched, and what will be; nil or the system's reason.
@@ -154,13 +161,18 @@ public enum SystemCalls {
 
   // Small files.
 
-  /// Writes `text` to `path` by way of a temporary file beside it; nil or the system's reason.
+  /// Writes `text` to `path` by way of a temporary file beside it, so that nobody reads half of it; nil or the system's
+  /// reason. A link in the temporary file's place is not followed.
   public static func replaceFile(_ path: String, temporary: String, text: String) -> String? {
-    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { return errorText(errno) }
-    printAll(text, to: descriptor)
+    let isWritten = printAll(text, to: descriptor)
+    let error = errno
     close(descriptor)
-    return unsafe rename(temporary, path) == 0 ? nil : errorText(errno)
+    if isWritten, unsafe rename(temporary, path) == 0 { return nil }
+    let reason = errorText(isWritten ? errno : error)
+    removeFile(temporary)
+    return reason
   }
 
   /// The first bytes of a small file; nil when it cannot be read.

@@ -46,6 +46,7 @@ public enum CommandLineParser {
       case nil: try row.effect.apply(to: &draft, value: value)
       }
     }
+    draft.settings.mode = getopt.mode
     return nil
   }
 }

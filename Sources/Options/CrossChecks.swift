@@ -18,7 +18,9 @@ enum CrossChecks {
     try checkPorts(draft.settings)
     try checkTLS(draft.settings)
     if !draft.settings.portWasGiven && draft.settings.udpPort != 0 { draft.settings.port = draft.settings.udpPort }
-    if isRoot && (draft.settings.user ?? "").isEmpty { throw .usage("must add '-u root' to start as root") }
+    // Who only asks a running server becomes nobody.
+    let mustNameUser = isRoot && draft.settings.mode != .healthcheck
+    if mustNameUser && (draft.settings.user ?? "").isEmpty { throw .usage("must add '-u root' to start as root") }
   }
 
   private static func checkItemSize(_ settings: Settings) throws(OptionError) {

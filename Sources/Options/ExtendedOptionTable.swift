@@ -116,8 +116,11 @@ public enum ExtendedOptionTable {
   ]
 
   private static let processRows: [ExtendedOptionRow] = [
-    ExtendedOptionRow("drop_privileges", .process, "filter system calls", .nothing, .notInBuild),
-    ExtendedOptionRow("no_drop_privileges", .process, "", .nothing),
+    ExtendedOptionRow(
+      "drop_privileges", .process, "once serving, give up all system calls but those that serving needs",
+      .set(\.dropPrivileges, to: true)),
+    ExtendedOptionRow(
+      "no_drop_privileges", .process, "leave system calls alone (default)", .set(\.dropPrivileges, to: false)),
     ExtendedOptionRow("relaxed_privileges", .process, "", .nothing),
   ]
 

@@ -9,6 +9,8 @@ struct Getopt {
   private var next = 0
   /// Letters left in a word of bundled letters.
   private var bundle: Substring = ""
+  /// What the words so far say the process is for.
+  private(set) var mode = RunMode.serve
 
   init(_ words: [String], programName: String) {
     self.words = words
@@ -23,8 +25,13 @@ struct Getopt {
       let word = words[next]
       next += 1
       if word == "--" { return nil }
-      if word.hasPrefix("--") { return try longOption(word.dropFirst(2)) }
-      if word.hasPrefix("-") { bundle = word.dropFirst() }
+      if let row = RunModeTable.row(word.dropFirst(2)), word.hasPrefix("--") {
+        mode = row.mode
+      } else if word.hasPrefix("--") {
+        return try longOption(word.dropFirst(2))
+      } else if word.hasPrefix("-") {
+        bundle = word.dropFirst()
+      }
     }
     return try shortOption()
   }

@@ -139,10 +139,13 @@ public struct Settings: Sendable {
   public var workerLogBufferKilobytes = 64
 
   // Process
+  public var mode = RunMode.serve
   public var user: String?
   public var daemonize = false
   public var pidFile: String?
   public var coreDumps = false
+  /// `-o drop_privileges`: a filter of system calls once everything is open.
+  public var dropPrivileges = false
   public var verbosity = 0
 
   public var tls = TLSOptions()

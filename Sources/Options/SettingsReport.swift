@@ -1,5 +1,5 @@
-// `stats settings`: every setting as a name and a value text, in the order tools know, for a build without system call
-// filter, external storage and proxy. It reads Settings and what changed since the start; it measures nothing.
+// `stats settings`: every setting as a name and a value text, in the order tools know, for a build without external
+// storage and proxy. It reads Settings and what changed since the start; it measures nothing.
 
 /// What commands can change while the server runs.
 public struct RuntimeSettings: Sendable {
@@ -114,6 +114,7 @@ public enum SettingsReport {
       ("read_buf_mem_limit", "\(settings.readBufferMemoryLimitMegabytes << 20)"),
       ("track_sizes", yesNo(settings.trackSizes)),
       ("inline_ascii_response", "no"),
+      ("drop_privileges", yesNo(settings.dropPrivileges)),
     ] + tls(settings.tls) + [
       ("num_napi_ids", "0"),
       ("memory_file", settings.memoryFilePath ?? "(null)"),

@@ -14,7 +14,7 @@ enum Usage {
     var text = version + "An in-memory cache that speaks the memcached protocol.\nUsage: memcached [option]...\n"
     for group in OptionGroup.allCases {
       let rows = OptionTable.rows.filter { $0.group == group && $0.availability.isUsable }
-      text += section(group.rawValue, rows.map { (synopsis($0), $0.help) })
+      text += section(group.rawValue, rows.map { (synopsis($0), $0.help) } + modes(group))
     }
     text += "\nExtended options, written -o name,name=value\n"
     for group in OptionGroup.allCases {
@@ -24,6 +24,11 @@ enum Usage {
       text += section(group.rawValue, rows.map { (synopsis($0), $0.help + suffix($0.availability)) })
     }
     return text
+  }
+
+  /// The options without a letter, all of which print something and exit.
+  private static func modes(_ group: OptionGroup) -> [(synopsis: String, help: String)] {
+    group == .information ? RunModeTable.rows.map { ("    --\($0.long)", $0.help) } : []
   }
 
   private static func suffix(_ availability: Availability) -> String {

@@ -14,6 +14,7 @@ public struct StartFailure: Error {
 
 public struct CacheServer: ~Copyable {
   private let settings: Settings
+  private let manager: ServiceManager
   private let store: Pinned<Store>
   private let clock: StoreClock
   private let connections: ConnectionTable
@@ -37,11 +38,12 @@ public struct CacheServer: ~Copyable {
 
   private init(
     _ settings: Settings, loop: consuming EventLoop, clock: StoreClock, store: Pinned<Store>, mailboxes: [Mailbox],
-    watcherBell: Wakeup, tls: TLSService?, restart: WarmRestart?
+    watcherBell: Wakeup, manager: ServiceManager, tls: TLSService?, restart: WarmRestart?
   ) {
     self.tls = tls
     self.settings = settings
     self.restart = restart
+    self.manager = manager
     self.loop = loop
     self.clock = clock
     self.store = store
@@ -56,8 +58,10 @@ public struct CacheServer: ~Copyable {
       bufferByteCount: settings.watcherLogBufferKilobytes << 10)
   }
 
-  /// Reserves the memory, starts the threads and opens the listeners.
-  public static func start(_ settings: Settings) throws(StartFailure) -> CacheServer {
+  /// Reserves the memory, starts the threads and opens the listeners, or takes over those that were passed.
+  public static func start(
+    _ settings: Settings, _ manager: ServiceManager
+  ) throws(StartFailure) -> CacheServer {
     guard let loop = EventLoop() else { throw StartFailure(message: "failed to create an event base", exitStatus: 1) }
     // What may fail comes before the items of an earlier server are taken over: it must not cost them.
     let tls = try makeTLS(settings)
@@ -72,8 +76,8 @@ public struct CacheServer: ~Copyable {
     let restart = try WarmRestart.open(settings)
     let (store, clock) = if let restart { try restart.makeStore(settings) } else { try makeStore(settings) }
     var server = CacheServer(
-      settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes, watcherBell: watcherBell, tls: tls,
-      restart: restart)
+      settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes, watcherBell: watcherBell,
+      manager: manager, tls: tls, restart: restart)
     if settings.verbosity > 1 { SystemCalls.printError(store.value.slabTable) }
     do {
       try server.startThreads()
@@ -88,22 +92,41 @@ public struct CacheServer: ~Copyable {
   private static func makeStore(_ settings: Settings) throws(StartFailure) -> (store: Pinned<Store>, clock: StoreClock)
   {
     let clock = StoreClock()
-    var configuration = storeConfiguration(settings, clock)
-    var made = Store.make(configuration)
-    if made == nil {
-      // Some systems refuse address space that may never be used: then there is no room for a higher limit later.
-      configuration.reserveBytes = 0
-      made = Store.make(configuration)
-    }
-    guard let store = made else {
-      throw StartFailure(
-        message: "failed to reserve \(settings.memoryLimitBytes >> 20) megabytes of address space: lower -m",
-        exitStatus: ExitStatus.systemError)
-    }
+    guard let store = makeStore(settings, clock) else { throw noMemory(settings) }
     return (store, clock)
   }
 
-  private static func makeTLS(_ settings: Settings) throws(StartFailure) -> TLSService? {
+  /// The store of these settings; nil when there is no address space for it. For a trial no memory is touched.
+  static func makeStore(_ settings: Settings, _ clock: StoreClock, isTrial: Bool = false) -> Pinned<Store>? {
+    var configuration = storeConfiguration(settings, clock)
+    if isTrial { configuration.backing = .lazy }
+    // What is reserved counts as locked, so nothing is that may never be used.
+    if settings.lockMemory { configuration.reserveBytes = 0 }
+    if let store = Store.make(configuration) { return store }
+    // Some systems refuse address space that may never be used: then there is no room for a higher limit later.
+    configuration.reserveBytes = 0
+    return Store.make(configuration)
+  }
+
+  static func noMemory(_ settings: Settings) -> StartFailure {
+    StartFailure(
+      message: "failed to reserve \(settings.memoryLimitBytes >> 20) megabytes of address space: lower -m",
+      exitStatus: ExitStatus.systemError)
+  }
+
+  /// The rows of `stats settings` as they are now.
+  static func settingsRows(
+    _ settings: Settings, store: Pinned<Store>, modes: Modes
+  ) -> [(name: String, value: String)] {
+    let runtime = RuntimeSettings(
+      memoryLimitBytes: store.value.memoryLimitBytes, verbosity: modes.verbosity,
+      oldestSeconds: Int(store.value.lastFlush), detailEnabled: modes.countsPrefixes,
+      growthFactor: store.value.slabGrowthFactor, largestChunkBytes: store.value.largestChunkByteCount)
+    let rows = settingsReport(settings, runtime: runtime)
+    return store.value.tunables.applied(to: rows, ratioText: SettingsReport.fixed)
+  }
+
+  static func makeTLS(_ settings: Settings) throws(StartFailure) -> TLSService? {
     guard settings.tls.isEnabled else { return nil }
     if settings.tls.kernelTLS, !TLSContext.hasKernelTLS {
       throw StartFailure(message: "Kernel TLS offload is not available", exitStatus: ExitStatus.usage)
@@ -129,6 +152,7 @@ public struct CacheServer: ~Copyable {
   }
 
   private mutating func startThreads() throws(StartFailure) {
+    let gate = StartGate()
     let sets = mailboxes.map { _ in CounterSet() }
     var engine = EngineConfiguration(
       modes: modes, prefixes: PrefixCounts(delimiter: settings.prefixDelimiter),
@@ -145,13 +169,18 @@ public struct CacheServer: ~Copyable {
       }
       let pinned = Pinned(worker)
       try start("mc-worker") {
+        gate.arrive()
         pinned.value.run()
         pinned.destroy()
       }
     }
     let (maintenance, watchers, registry) = (maintenance, watchers, engine.registry)
-    try start("mc-maintenance") { maintenance.run(registry) }
-    try start("mc-log") { watchers.run(registry) }
+    try start("mc-maintenance") {
+      gate.arrive()
+      maintenance.run(registry)
+    }
+    try start("mc-log") { watchers.run(registry, gate) }
+    if !gate.waitForAll(threads.count) { throw CacheServer.tooFewDescriptors }
   }
 
   private mutating func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(StartFailure) {
@@ -164,7 +193,9 @@ public struct CacheServer: ~Copyable {
   // Listening.
 
   private mutating func listen() throws(StartFailure) {
-    if let path = settings.unixSocketPath {
+    if manager.passedDescriptorCount > 0 {
+      try adoptPassed()
+    } else if let path = settings.unixSocketPath {
       try listen(onPath: path, settings.bindingProtocol)
     } else {
       let addresses = settings.listenAddresses.isEmpty ? [ListenAddress()] : settings.listenAddresses
@@ -179,6 +210,20 @@ public struct CacheServer: ~Copyable {
     }
     shareDatagramSockets()
     writePortFile()
+  }
+
+  /// Listeners that were opened for us take the place of all of our own; they speak what -B and -Z say.
+  private mutating func adoptPassed() throws(StartFailure) {
+    for index in 0..<manager.passedDescriptorCount {
+      do {
+        let (listening, isDatagram) = try Listening.adoptPassed(index)
+        var listener = Listener(listening: listening, wire: WireProtocol(settings.bindingProtocol))
+        if !listening.isUnix, !isDatagram { listener.tls = listenerTLS(ListenAddress()) }
+        if isDatagram { datagramSockets.append(listener) } else { listeners.append(listener) }
+      } catch {
+        throw StartFailure(message: error.text, exitStatus: ExitStatus.systemError)
+      }
+    }
   }
 
   private mutating func listen(on address: ListenAddress) throws(StartFailure) {
@@ -302,6 +347,7 @@ public struct CacheServer: ~Copyable {
       }
     }
     announce(stopSignal ?? 0)
+    manager.notify("STOPPING=1")
     stop()
   }
 

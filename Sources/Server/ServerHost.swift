@@ -68,12 +68,7 @@ final class ServerHost: Host {
   }
 
   func settings() -> [(name: String, value: String)] {
-    let runtime = RuntimeSettings(
-      memoryLimitBytes: store.value.memoryLimitBytes, verbosity: modes.verbosity,
-      oldestSeconds: Int(store.value.lastFlush), detailEnabled: modes.countsPrefixes,
-      growthFactor: store.value.slabGrowthFactor, largestChunkBytes: store.value.largestChunkByteCount)
-    let rows = settingsReport(configured, runtime: runtime)
-    return store.value.tunables.applied(to: rows, ratioText: SettingsReport.fixed)
+    CacheServer.settingsRows(configured, store: store, modes: modes)
   }
 
   func connections() -> [ConnectionFacts] {

@@ -68,10 +68,11 @@ final class Watchers: Sendable {
   }
 
   /// Runs until told to stop. `registry` knows what the workers dropped.
-  func run(_ registry: CounterRegistry) {
-    guard let loop = EventLoop() else { return }
+  func run(_ registry: CounterRegistry, _ gate: StartGate) {
+    guard let loop = EventLoop() else { return gate.arrive(failed: true) }
     var watchers = Slots<Watcher>()
     let mailbox = loop.register(wakeup.descriptor, .readable, token: Watchers.mailboxToken)
+    gate.arrive()
     var timer: Registration?
     var isStopping = false
     while !isStopping {

@@ -50,7 +50,8 @@ private let samples: [Sample] = [
   Sample("tail_repair_time", "tail_repair_time=10", ["tailRepairTimeSeconds": "10"]),
   Sample("watcher_logbuf_size", "watcher_logbuf_size=3", ["watcherLogBufferKilobytes": "3"]),
   Sample("worker_logbuf_size", "worker_logbuf_size=5", ["workerLogBufferKilobytes": "5"]),
-  Sample("no_drop_privileges", "no_drop_privileges", [:]),
+  Sample("drop_privileges", "drop_privileges", ["dropPrivileges": "true"]),
+  Sample("no_drop_privileges", "drop_privileges,no_drop_privileges", [:]),
   Sample("relaxed_privileges", "relaxed_privileges", [:]),
   Sample("hash_algorithm", "hash_algorithm=jenkins", ["hashAlgorithm": "Optional(\"jenkins\")"]),
   Sample("modern", "modern", [:]),
@@ -115,7 +116,7 @@ struct ExtendedOptionTableTests {
 
   @Test func refusedNames() {
     let rows = ExtendedOptionTable.rows.filter { !$0.availability.isUsable }
-    let single = ["drop_privileges", "slab_automove_freeratio", "sock_cookie_id"]
+    let single = ["slab_automove_freeratio", "sock_cookie_id"]
     let prefixes = ["ext_", "proxy_"]
     let expected = allNames.filter { name in single.contains(name) || prefixes.contains { name.hasPrefix($0) } }
     #expect(rows.map(\.name).sorted() == expected.sorted())

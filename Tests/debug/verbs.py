@@ -120,11 +120,16 @@ def locked_items(a, b):
         assert a.line() == line
 
 
-def main():
+def confined(a, _):
+    """With -o drop_privileges."""
+    a.answers("misbehave", "OK")
+
+
+def run(checks, *more):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
-    options = ["-l", "127.0.0.1", "-p", str(port), "-U", "0", "-t", "2", "-o", "idle_timeout=1000"]
+    options = ["-l", "127.0.0.1", "-p", str(port), "-U", "0", "-t", "2", "-o", "idle_timeout=1000", *more]
     server = subprocess.Popen([SERVER, *user, *options])
     try:
         end = time.monotonic() + 10
@@ -136,7 +141,7 @@ def main():
                 assert server.poll() is None and time.monotonic() < end, "the server does not listen"
                 time.sleep(0.02)
         b = Client(port)
-        for check in (misbehaviour, held_items, locked_items, clock):
+        for check in checks:
             check(a, b)
             assert server.poll() is None, "the server has ended"
             print("passed:", check.__name__)
@@ -146,4 +151,5 @@ def main():
     assert status == 0, f"the server ended with {status}"
 
 
-main()
+run((misbehaviour, held_items, locked_items, clock))
+run((confined,), "-o", "drop_privileges")

@@ -62,9 +62,9 @@ def free_port():
 class Server:
     """A running server; `with Server(...)` stops it at the end."""
 
-    def __init__(self, name, program, *options):
+    def __init__(self, name, program, *options, port=None):
         self.name = name
-        self.port = free_port()
+        self.port = port or free_port()
         command = [program, "-l", "127.0.0.1", "-p", str(self.port), "-U", "0", *options]
         if os.getuid() == 0:
             command += ["-u", "nobody"]
