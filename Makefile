@@ -20,7 +20,7 @@ BENCH := .build/release/swiftcached-bench
 # As root a server wants to be told whom to become.
 ROOT_USER := $(if $(filter 0,$(shell id -u)),-u nobody,)
 
-BUILD_PACKAGES := libevent-dev pkg-config
+BUILD_PACKAGES := libevent-dev libsasl2-dev pkg-config
 TEST_PACKAGES := libmemcached-dev libmemcached-tools memcached php-cli php-memcached python3-pylibmc
 CLIENTS_PACKAGES := golang-github-bradfitz-gomemcache-dev golang-go libcache-memcached-fast-perl \
 	libcache-memcached-perl libmemcached-tools libspymemcached-java openjdk-17-jdk-headless perl php-cli \

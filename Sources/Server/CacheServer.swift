@@ -13,6 +13,7 @@ public struct StartFailure: Error {
 
 public struct CacheServer: ~Copyable {
   private let settings: Settings
+  private let authentication: AuthenticationSource?
   private let store: Pinned<Store>
   private let clock: StoreClock
   private let connections: ConnectionTable
@@ -32,10 +33,11 @@ public struct CacheServer: ~Copyable {
   private static let signalToken: UInt64 = 1 << 34
 
   private init(
-    _ settings: Settings, loop: consuming EventLoop, clock: StoreClock, store: Pinned<Store>, mailboxes: [Mailbox],
-    watcherBell: Wakeup
+    _ settings: Settings, _ authentication: AuthenticationSource?, loop: consuming EventLoop, clock: StoreClock,
+    store: Pinned<Store>, mailboxes: [Mailbox], watcherBell: Wakeup
   ) {
     self.settings = settings
+    self.authentication = authentication
     self.loop = loop
     self.clock = clock
     self.store = store
@@ -51,7 +53,9 @@ public struct CacheServer: ~Copyable {
   }
 
   /// Reserves the memory, starts the threads and opens the listeners.
-  public static func start(_ settings: Settings) throws(StartFailure) -> CacheServer {
+  static func start(
+    _ settings: Settings, _ authentication: AuthenticationSource?
+  ) throws(StartFailure) -> CacheServer {
     guard let loop = EventLoop() else { throw StartFailure(message: "failed to create an event base", exitStatus: 1) }
     let clock = StoreClock()
     var configuration = storeConfiguration(settings, clock)
@@ -75,7 +79,8 @@ public struct CacheServer: ~Copyable {
       mailboxes.append(Mailbox(wakeup: wakeup))
     }
     var server = CacheServer(
-      settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes, watcherBell: watcherBell)
+      settings, authentication, loop: loop, clock: clock, store: store, mailboxes: mailboxes,
+      watcherBell: watcherBell)
     if settings.verbosity > 1 { SystemCalls.printError(store.value.slabTable) }
     try server.startThreads()
     try server.listen()
@@ -101,6 +106,7 @@ public struct CacheServer: ~Copyable {
       modes: modes, prefixes: PrefixCounts(delimiter: settings.prefixDelimiter),
       registry: CounterRegistry(sets: sets + [mainCounters]), versionText: Version.level)
     engine.permissions = Permissions(settings)
+    engine.authentication = authentication?.authentication
     let context = WorkerContext(
       store: store, clock: clock, connections: connections, engine: engine, host: host, watchers: watchers,
       idleTimeoutSeconds: settings.idleTimeoutSeconds,
@@ -245,8 +251,7 @@ public struct CacheServer: ~Copyable {
           }
         case let token where token >= CacheServer.signalToken:
           let signal = Int32(token & 0xff)
-          // Nothing to reload in this build: a hang-up changes nothing, and ends nothing either.
-          if signal != Signal.hangUp { stopSignal = signal }
+          if signal == Signal.hangUp { authentication?.reload() } else { stopSignal = signal }
         case let token:
           if !acceptor.isPaused { acceptor.accept(listener: Int(token)) }
         }

@@ -37,6 +37,8 @@ public enum Startup {
         exitStatus: ExitStatus.systemError)
     }
     try changeUser(settings)
+    // As the user who will read it again, and while there is a terminal for what is wrong with it.
+    let authentication = try AuthenticationSource(settings)
     if settings.daemonize,
       !SystemCalls.daemonize(keepingDirectory: settings.coreDumps, keepingOutput: settings.verbosity > 0)
     {
@@ -45,7 +47,7 @@ public enum Startup {
     if settings.lockMemory, let reason = SystemCalls.lockMemory() {
       SystemCalls.printError("warning: -k invalid, mlockall() failed: \(reason)\n")
     }
-    let server = try CacheServer.start(settings)
+    let server = try CacheServer.start(settings, authentication)
     if let pidFile = settings.pidFile { writePidFile(pidFile) }
     try server.run()
     if settings.daemonize, let pidFile = settings.pidFile { SystemCalls.removeFile(pidFile) }
