@@ -136,8 +136,8 @@ struct UsageTests {
   }
 
   @Test func wordsThatSwitchOnTestsOfOtherProjects() {
-    #expect(Usage.text.contains("unix-socket"))
-    for word in ["sasl", "SASL", "ext_path", "proxy_config", "enable-ssl", "no_drop_privileges", "TLS"] {
+    for word in ["unix-socket", "sasl"] { #expect(Usage.text.contains(word), "\(word)") }
+    for word in ["ext_path", "proxy_config", "enable-ssl", "no_drop_privileges", "TLS"] {
       #expect(!Usage.text.contains(word), "\(word)")
     }
   }

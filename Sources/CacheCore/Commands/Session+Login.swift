@@ -42,7 +42,7 @@ extension Session {
     // A long line is not waited for, and not read when it has come either.
     let limit = min(end, position + Session.longestPartialLineByteCount + 1)
     guard let newline = input.firstIndex(of: 0x0a, from: position, to: limit) else {
-      return limit < end || limit - position > Session.longestPartialLineByteCount ? close(&position, end) : .awaitInput
+      return limit - position > Session.longestPartialLineByteCount ? close(&position, end) : .awaitInput
     }
     let start = position
     let lineEnd = newline > start && input.byte(at: newline - 1) == 0x0d ? newline - 1 : newline
