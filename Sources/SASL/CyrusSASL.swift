@@ -45,32 +45,24 @@ public final class CyrusSASL: SASLProvider {
 /// One connection of the library. All calls are made under the library's lock.
 @safe
 private final class CyrusConversation: SASLConversation {
-  private let connection: OpaquePointer
+  private var connection: OpaquePointer?
 
   /// nil when the library has no memory for it.
   init?(_ service: String) {
-    // No security layers, which memcached's protocol has no place for, and no anonymous clients.
-    var properties = unsafe sasl_security_properties_t()
-    unsafe properties.security_flags = UInt32(SASL_SEC_NOANONYMOUS)
-    let made = CyrusSASL.library.withLock { _ -> OpaquePointer? in
-      var made: OpaquePointer?
-      // Rule 8: the library copies the name; it fills one pointer.
-      guard unsafe sasl_server_new(service, nil, nil, nil, nil, nil, 0, &made) == SASL_OK else { return nil }
-      // Rule 8: the library copies the properties.
-      guard unsafe sasl_setprop(made, SASL_SEC_PROPS, &properties) == SASL_OK else {
-        unsafe sasl_dispose(&made)
-        return nil
-      }
-      return unsafe made
+    let failure = CyrusSASL.library.withLock { _ -> Bool in
+      // No security layers, which memcached's protocol has no place for, and no anonymous clients.
+      var properties = unsafe sasl_security_properties_t()
+      unsafe properties.security_flags = UInt32(SASL_SEC_NOANONYMOUS)
+      // Rule 8: the library copies the name and the properties, and fills one pointer.
+      return unsafe sasl_server_new(service, nil, nil, nil, nil, nil, 0, &connection) != SASL_OK
+        || sasl_setprop(connection, SASL_SEC_PROPS, &properties) != SASL_OK
     }
-    guard let made = unsafe made else { return nil }
-    unsafe connection = made
+    if failure { return nil }
   }
 
   deinit {
     // Rule 1: this object is the connection's only owner.
-    var last: OpaquePointer? = unsafe connection
-    CyrusSASL.library.withLock { _ in unsafe sasl_dispose(&last) }
+    CyrusSASL.library.withLock { _ in unsafe sasl_dispose(&connection) }
   }
 
   var mechanisms: [UInt8] {
@@ -85,14 +77,15 @@ private final class CyrusConversation: SASLConversation {
 
   func start(_ mechanism: [UInt8], _ data: [UInt8]) -> SASLOutcome {
     let name = mechanism.map { CChar(bitPattern: $0) } + [0]
-    return converse(data) { data, byteCount, answer, answerByteCount in
+    return unsafe converse(data) { data, byteCount, answer, answerByteCount in
       // Rule 8: `name` ends in 0 and outlives the call.
       unsafe sasl_server_start(connection, name, data, byteCount, answer, answerByteCount)
     }
   }
 
   func step(_ data: [UInt8]) -> SASLOutcome {
-    converse(data) { data, byteCount, answer, answerByteCount in
+    unsafe converse(data) { data, byteCount, answer, answerByteCount in
+      // Rule 8: the connection is this object's own.
       unsafe sasl_server_step(connection, data, byteCount, answer, answerByteCount)
     }
   }

@@ -156,7 +156,7 @@ enum TextFuzz {
     case .quit: return utf8("quit")
     case .foreignProtocol: return utf8("GET / HTTP/1.1")
     case .administer(let verb, let words): return join(utf8("\(verb.wireName)"), bytes(words))
-    case .refused, .fetch, .describe, .noop: return nil
+    case .refused, .fetch, .describe, .noop, .login: return nil
     }
   }
 }

@@ -151,7 +151,7 @@ extension ServerSuite {
       #expect(try client.command("set any 0 0 9\r\nuser wrod") == "CLIENT_ERROR authentication failure")
       #expect(try client.command("set any 0 0 9\r\nuser word") == "STORED")
       let stats = try client.stats()
-      #expect(stats["auth_cmds"] == "3" && stats["auth_errors"] == "2" && stats["cmd_set"] == "0")
+      #expect(stats["auth_cmds"] == "2" && stats["auth_errors"] == "1" && stats["cmd_set"] == "0")
       let settings = try client.stats("settings")
       #expect(settings["auth_enabled_ascii"] == users.path && settings["auth_enabled_sasl"] == "no")
       #expect(settings["binding_protocol"] == "ascii")
@@ -194,27 +194,16 @@ extension ServerSuite {
       let server = try ServerProcess(
         arguments: isText ? ["-Y", users.path] : ["-S"], environment: ["MEMCACHED_SASL_PWDB": users.path])
       let port = server.port
-      func logIn(_ password: String) -> Bool? {
-        guard let client = try? PlainSocket(.ipv4(port)) else { return nil }
-        return logIn(password, client)
-      }
-      func logIn(_ password: String, _ client: PlainSocket) -> Bool? {
-        let answer =
-          isText
-          ? client.line("set any 0 0 \(password.utf8.count + 5)\r\nuser \(password)\r\n")
-          : client.ask(LoginPacket.plain("user", password)) ?? ""
-        let isIn = answer == "STORED\r\n" || answer == "0 Authenticated"
-        return isIn || answer == LoginTests.failure || answer == "20 Auth failure." ? isIn : nil
-      }
+      let door = Door(port: port, isText: isText)
       let veteran = try PlainSocket(.ipv4(port))
-      #expect(logIn("one", veteran) == true)
+      #expect(door.logIn("one", veteran) == true)
       let isOver = Flag()
       let results = Results()
       let threads = (0..<4).map { _ in
         Thread {
           while !isOver.isSet {
             // One of the first two is right at any moment, the third never.
-            results.add([logIn("one"), logIn("two"), logIn("neither")])
+            results.add([door.logIn("one"), door.logIn("two"), door.logIn("neither")])
           }
           results.end()
         }
@@ -276,6 +265,30 @@ extension ServerSuite {
       let client = try PlainSocket(.ipv4(server.port))
       client.send("set any 0 0 9\r\nuser")
       #expect(client.receive() == [])
+    }
+  }
+}
+
+/// The way in for `user`.
+private struct Door {
+  let port: UInt16
+  let isText: Bool
+
+  /// Whether the password is right; nil for an answer that is none.
+  func logIn(_ password: String) -> Bool? {
+    guard let client = try? PlainSocket(.ipv4(port)) else { return nil }
+    return logIn(password, client)
+  }
+
+  func logIn(_ password: String, _ client: PlainSocket) -> Bool? {
+    let answer =
+      isText
+      ? client.line("set any 0 0 \(password.utf8.count + 5)\r\nuser \(password)\r\n")
+      : client.ask(LoginPacket.plain("user", password)) ?? ""
+    switch answer {
+    case "STORED\r\n", "0 Authenticated": return true
+    case ServerSuite.LoginTests.failure, "20 Auth failure.": return false
+    default: return nil
     }
   }
 }

@@ -61,7 +61,9 @@ public struct Accounts: Sendable {
     // What stands behind the last line's end is no line.
     if lines.last?.isEmpty == true { lines.removeLast() }
     var accounts: [Account] = []
-    for (index, line) in lines.enumerated() {
+    for (index, text) in lines.enumerated() {
+      // Written elsewhere, lines end in CR LF.
+      let line = text.last == 0x0d ? text.dropLast() : text
       guard let colon = line.firstIndex(of: 0x3a), colon > line.startIndex else {
         if form == .passwordDatabase { continue }
         throw .malformed(line: index + 1)

@@ -25,9 +25,9 @@ public final class AccountBook: Sendable {
     return accounts.admit(names, password)
   }
 
-  /// Judges a token, `user password`. nil when it has no blank.
+  /// Judges a token, `user password`. nil when it has no blank with something behind it.
   func admit(token: [UInt8]) -> Bool? {
-    guard let blank = token.firstIndex(of: 0x20) else { return nil }
+    guard let blank = token.firstIndex(of: 0x20), blank + 1 < token.count else { return nil }
     return admit([Secret(token[..<blank])], Secret(token[(blank + 1)...]))
   }
 }

@@ -76,18 +76,19 @@ extension Session {
   /// `token` is nil when it did not end where it was said to.
   private mutating func logIn(_ engine: inout Engine, token: [UInt8]?, isMeta: Bool) {
     guard case .token(let book)? = engine.configuration.authentication else { return }
-    engine.counters.add(.authCommands)
-    let refusal: Refusal
-    switch token.map({ book.admit(token: $0) }) {
-    case true??:
-      stage = .text
-      return engine.reply.append(isMeta ? "HD\r\n" : "STORED\r\n")
-    case false??: refusal = .authenticationFailure
-    case .some(nil): refusal = .badTokenFormat
-    case nil: refusal = .badDataChunk
+    guard let token else { return engine.reply.append(TextComposer.text(.badTermination)) }
+    // What is no token was no attempt: it is not counted.
+    guard let isAdmitted = book.admit(token: token) else {
+      return engine.reply.append(TextComposer.text(.badTokenFormat))
     }
-    engine.counters.add(.authErrors)
-    engine.reply.append(TextComposer.text(refusal))
+    engine.counters.add(.authCommands)
+    if isAdmitted {
+      stage = .text
+      engine.reply.append(isMeta ? "HD\r\n" : "STORED\r\n")
+    } else {
+      engine.counters.add(.authErrors)
+      engine.reply.append(TextComposer.text(.authenticationFailure))
+    }
   }
 
   // The binary protocol: SASL.

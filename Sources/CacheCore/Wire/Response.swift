@@ -35,6 +35,7 @@ enum Refusal: UInt8, Equatable, CaseIterable {
   // Before the login (-Y).
   case unauthenticated
   case authenticationFailure
+  case badTermination
   case badTokenFormat
   case tokenTooLong
 }

@@ -70,6 +70,7 @@ enum TextComposer {
     case .invalidArithmeticMode: "CLIENT_ERROR invalid mode for ma M token\r\n"
     case .unauthenticated: "CLIENT_ERROR unauthenticated\r\n"
     case .authenticationFailure: "CLIENT_ERROR authentication failure\r\n"
+    case .badTermination: "CLIENT_ERROR bad command line termination\r\n"
     case .badTokenFormat: "CLIENT_ERROR bad authentication token format\r\n"
     case .tokenTooLong: "CLIENT_ERROR auth token too long\r\n"
     }
