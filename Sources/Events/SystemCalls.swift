@@ -181,7 +181,9 @@ public enum SystemCalls {
       // Rule 3: the array's own bounds.
       let count = unsafe piece.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
       if count == 0 { return .success(bytes) }
-      if count > 0 { bytes += piece[..<count] } else if errno != EINTR {
+      if count > 0 {
+        bytes += piece[..<count]
+      } else if errno != EINTR {
         return .failure(FileFailure(text: errorText(errno)))
       }
     }

@@ -45,8 +45,7 @@ extension Session {
       return limit - position > Session.longestPartialLineByteCount ? close(&position, end) : .awaitInput
     }
     let start = position
-    let lineEnd = newline > start && input.byte(at: newline - 1) == 0x0d ? newline - 1 : newline
-    switch LoginLine(input, start: start, end: lineEnd) {
+    switch LoginLine(input, start: start, newline: newline) {
     case .tooShort:
       return close(&position, end)
     case .refused(let refusal):

@@ -10,18 +10,18 @@ enum LoginLine: Equatable {
   /// Too short to be a command that is worth an answer: the connection ends.
   case tooShort
 
-  /// Shorter lines, their ends not counted, end the connection.
+  /// Shorter lines end the connection. A carriage return counts, the newline does not.
   static let shortestByteCount = 6
   /// A longer token is not looked at.
   static let longestTokenByteCount = 16 << 10
 
-  /// The line `start ..< end`, its end taken off.
-  init(_ input: RawSpan, start: Int, end: Int) {
-    guard end - start >= LoginLine.shortestByteCount else {
+  /// The line that begins at `start` and ends with the newline.
+  init(_ input: RawSpan, start: Int, newline: Int) {
+    guard newline - start >= LoginLine.shortestByteCount else {
       self = .tooShort
       return
     }
-    var words = Tokenizer(start: start, end: end)
+    var words = Tokenizer(start: start, end: input.byte(at: newline - 1) == 0x0d ? newline - 1 : newline)
     let verb = words.next(input)
     let isMeta = input.equals(verb, "ms")
     guard isMeta || input.equals(verb, "set"), verb.start == start else {

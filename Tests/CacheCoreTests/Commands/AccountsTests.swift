@@ -23,7 +23,8 @@ struct AccountsTests {
     ("u:p\n", "u", "", false), ("u:p\n", "", "p", false), ("u:p\n", "u", "pp", false), ("u:pp\n", "u", "p", false),
     ("u:p\n", "uu", "p", false), ("uu:p\n", "u", "p", false), ("u:a b:c\n", "u", "a b:c", true),
     ("a:1\nb:2\n", "a", "1", true), ("a:1\nb:2\n", "b", "2", true), ("a:1\nb:2\n", "a", "2", false),
-    ("a:1\na:2\n", "a", "2", true), ("u:p\r\n", "u", "p", true), ("u:p\r\n", "u", "p\r", false), ("u:p\u{0}\n", "u", "p", false), ("u:p\n", "u", "p\u{0}", false),
+    ("a:1\na:2\n", "a", "2", true), ("u:p\r\n", "u", "p", true), ("u:p\r\n", "u", "p\r", false),
+    ("u:p\u{0}\n", "u", "p", false), ("u:p\n", "u", "p\u{0}", false),
   ])
   func tokens(file: String, user: String, password: String, expected: Bool) throws {
     #expect(try admits(file, .authenticationFile, user, password) == expected)
