@@ -79,7 +79,9 @@ private final class CyrusConversation: SASLConversation {
     let name = mechanism.map { CChar(bitPattern: $0) } + [0]
     return unsafe converse(data) { data, byteCount, answer, answerByteCount in
       // Rule 8: `name` ends in 0 and outlives the call.
-      unsafe sasl_server_start(connection, name, data, byteCount, answer, answerByteCount)
+      // No message at all is told from an empty one.
+      unsafe sasl_server_start(
+        connection, name, byteCount == 0 ? nil : data, byteCount, answer, answerByteCount)
     }
   }
 
@@ -95,13 +97,14 @@ private final class CyrusConversation: SASLConversation {
   ) -> Int32
 
   private func converse(_ data: [UInt8], _ call: Call) -> SASLOutcome {
-    let text = data.map { CChar(bitPattern: $0) }
+    // With a 0 behind it, as the library likes to have it, and so that there is always an address.
+    let text = data.map { CChar(bitPattern: $0) } + [0]
     return CyrusSASL.library.withLock { _ in
       var answer: UnsafePointer<CChar>?
       var answerByteCount: UInt32 = 0
       // Rule 8: the message and its own length, for the call; the answer belongs to the connection until the next one.
       let status = unsafe text.withUnsafeBufferPointer {
-        unsafe call($0.baseAddress, UInt32($0.count), &answer, &answerByteCount)
+        unsafe call($0.baseAddress, UInt32(data.count), &answer, &answerByteCount)
       }
       if status == SASL_CONTINUE { return .challenge(unsafe CyrusConversation.copy(answer, answerByteCount)) }
       return status == SASL_OK ? .authenticated : .failed

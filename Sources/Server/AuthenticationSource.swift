@@ -31,9 +31,9 @@ struct AuthenticationSource: Sendable {
         authentication = .sasl(try CyrusSASL(configurationPath: SystemCalls.environment("SASL_CONF_PATH")))
       } catch {
         throw StartFailure(
-          message: "failed to start Cyrus SASL: \(error.text)\n"
+          message: "Error initializing sasl.\nCyrus SASL: \(error.text)\n"
             + "Set MEMCACHED_SASL_PWDB to a file of user@host:password lines to do without it.",
-          exitStatus: ExitStatus.usage)
+          exitStatus: ExitStatus.failure)
       }
       file = nil
     } else {

@@ -142,6 +142,42 @@ extension ServerSuite {
       #expect(client.ask(LoginPacket.plain("user", "word")) == "0 Authenticated")
     }
 
+    // Cyrus SASL. Its users are asked for in `make clients`.
+
+    @Test func cyrusWithoutUsersLetsNobodyIn() throws {
+      let folder = try TemporaryFolder()
+      try "mech_list: plain\nsasldb_path: \(folder.path)/none\n".write(
+        toFile: folder.path + "/memcached.conf", atomically: true, encoding: .utf8)
+      let server = try ServerProcess(arguments: ["-S"], environment: ["SASL_CONF_PATH": folder.path])
+      let client = try PlainSocket(.ipv4(server.port))
+      #expect(client.ask(LoginPacket.request(0x20)) == "0 PLAIN")
+      #expect(client.ask(LoginPacket.plain("user", "word")) == "20 Auth failure.")
+      #expect(client.ask(LoginPacket.request(0x21, key: "ANONYMOUS", value: "me")) == "20 Auth failure.")
+      #expect(client.ask(LoginPacket.request(0x21, key: "PLAIN")) == "21 ")
+      #expect(client.ask(LoginPacket.request(0x22, key: "PLAIN", value: "\0user\0word")) == "20 Auth failure.")
+      #expect(client.ask(LoginPacket.request(0x22, key: "PLAIN", value: "\0user\0word")) == "20 Auth failure.")
+      // Gone in the middle of a conversation.
+      for _ in 0..<50 {
+        #expect(try PlainSocket(.ipv4(server.port)).ask(LoginPacket.request(0x21, key: "PLAIN")) == "21 ")
+      }
+      #expect(client.ask(LoginPacket.set) == "20 Auth failure.")
+      #expect(server.stop() == 0)
+    }
+
+    @Test func cyrusWithoutMechanismsDoesNotStart() throws {
+      let folder = try TemporaryFolder()
+      try "mech_list: nosuch\n".write(
+        toFile: folder.path + "/memcached.conf", atomically: true, encoding: .utf8)
+      let errors = Pipe()
+      let process = try launch(
+        ["-S", "-p", "0"], environment: ["SASL_CONF_PATH": folder.path],
+        errors: errors.fileHandleForWriting.fileDescriptor)
+      try errors.fileHandleForWriting.close()
+      #expect(process.terminationStatus == 1)
+      let said = text(errors)
+      #expect(said.hasPrefix("Error initializing sasl.\n") && said.contains("MEMCACHED_SASL_PWDB"))
+    }
+
     // What statistics say.
 
     @Test func settingsAndCountersOfTokens() throws {

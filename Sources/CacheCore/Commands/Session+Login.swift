@@ -128,7 +128,8 @@ extension Session {
       return nil
     }
     guard byteCount <= Session.longestMessageByteCount else {
-      refuse(.badFormat, header, swallow: byteCount)
+      noteFailure(&engine)
+      refuse(.unauthenticated, header, swallow: byteCount)
       return nil
     }
     guard position + byteCount <= end else {
@@ -150,9 +151,9 @@ extension Session {
   }
 
   private mutating func conclude(_ engine: inout Engine, _ header: BinaryHeader, _ outcome: SASLOutcome) {
-    if case .challenge = outcome {} else { conversation = nil }
     switch outcome {
     case .authenticated:
+      conversation = nil
       engine.counters.add(.authCommands)
       stage = .binary
       send(&engine, header, .success, Array("Authenticated".utf8))
@@ -161,11 +162,16 @@ extension Session {
       stage = .lockedBinary
       send(&engine, header, .authenticationContinues, bytes)
     case .failed:
-      engine.counters.add(.authCommands)
-      engine.counters.add(.authErrors)
-      stage = .lockedBinary
+      noteFailure(&engine)
       BinaryComposer.compose(.refused(.unauthenticated), header, isQuiet: false, &engine.reply)
     }
+  }
+
+  private mutating func noteFailure(_ engine: inout Engine) {
+    engine.counters.add(.authCommands)
+    engine.counters.add(.authErrors)
+    conversation = nil
+    stage = .lockedBinary
   }
 
   private mutating func send(

@@ -318,7 +318,7 @@ struct SASLLoginTests {
     #expect(ask(Packet.request(Packet.start, key: "PLAIN", longest)) == ["20 Auth failure."])
     #expect(
       ask(Packet.request(Packet.start, key: "PLAIN", longest + [1]), Packet.request(0x0b)) == [
-        "4 Invalid arguments", "0 1.6.45",
+        "20 Auth failure.", "0 1.6.45",
       ])
     #expect(start("user", "word") == ["0 Authenticated"])
   }
