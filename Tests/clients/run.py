@@ -65,7 +65,7 @@ def users(protocol, address):
     return (["--binary"] if protocol == "binary" else []) + [address.split(":")[1]]
 
 
-USER, PASSWORD = "web", "correct horse"
+USER, PASSWORD = "web", "correct-horse"
 
 
 def write(path, text):
@@ -96,9 +96,9 @@ def cyrus(folder):
 LOGINS = {"": lambda folder: ([], {}), "-Y": token, "-S": database, "-S Cyrus": cyrus}
 
 
-def logins(name, command, kinds, quick=False, **environment):
-    return [Client(f"{name}, {kind}", command, TEXT if kind == "-Y" else BINARY, quick=quick and kind != "-S Cyrus",
-                   environment=environment, login=kind) for kind in kinds]
+def logins(name, command, kinds, sockets=("tcp", "unix"), quick=False, **environment):
+    return [Client(f"{name}, {kind}", command, TEXT if kind == "-Y" else BINARY, sockets, environment=environment,
+                   quick=quick and kind != "-S Cyrus", login=kind) for kind in kinds]
 
 
 TEXT, BINARY, META = ("text",), ("binary",), ("meta",)
@@ -127,9 +127,11 @@ CLIENTS = [
     Client("gomemcache", ["go", "run", HERE / "go/gomemcache.go"], TEXT,
            environment={"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "-p=1"},
            version=debian("golang-github-bradfitz-gomemcache-dev")),
-    *logins("php-memcached", ["php", HERE / "php/login.php"], ["-S", "-S Cyrus"], True),
-    *logins("pylibmc", python("login.py"), ["-S", "-S Cyrus"], True, CLIENT="pylibmc"),
-    *logins("python-binary-memcached", python("login.py"), ["-S", "-S Cyrus"], CLIENT="python-binary-memcached"),
+    # These three log in over TCP only, whatever the server.
+    *logins("php-memcached", ["php", HERE / "php/login.php"], ["-S", "-S Cyrus"], ("tcp",), True),
+    *logins("pylibmc", python("login.py"), ["-S", "-S Cyrus"], ("tcp",), True, CLIENT="pylibmc"),
+    *logins("python-binary-memcached", python("login.py"), ["-S", "-S Cyrus"], ("tcp",),
+            CLIENT="python-binary-memcached"),
     *logins("Dalli", ["ruby", HERE / "ruby/login.rb"], ["-S", "-S Cyrus"]),
     *logins("pymemcache", python("login.py"), ["-Y"], CLIENT="pymemcache"),
     *logins("emcache", python("login.py"), ["-Y"], CLIENT="emcache"),

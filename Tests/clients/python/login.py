@@ -1,7 +1,7 @@
 # Clients that log in: pylibmc and python-binary-memcached by SASL, emcache by its own user and password and pymemcache
 # by a plain set with the token. The right password gets in, a wrong one and none at all do not, and a client that was
 # refused comes in with the right one. Usage: CLIENT=NAME login.py text|binary ADDRESS
-# The server knows the user `web` with the password `correct horse`.
+# The server knows the user `web` with the password `correct-horse`.
 
 import asyncio
 import importlib.metadata
@@ -10,7 +10,7 @@ import os
 from tap import ADDRESS, HOST, IS_UNIX, PORT, case, main, same, true
 
 NAME = os.environ["CLIENT"]
-USER, PASSWORD = "web", "correct horse"
+USER, PASSWORD = "web", "correct-horse"
 
 
 class Pylibmc:
@@ -64,9 +64,9 @@ class Pymemcache:
 
 class Emcache:
     def __init__(self, user, password):
-        import emcache
+        import emcache.client_errors
 
-        self.errors = (emcache.CommandError, emcache.AuthenticationError, asyncio.TimeoutError, OSError)
+        self.errors = (emcache.CommandError, emcache.client_errors.AuthenticationError, asyncio.TimeoutError, OSError)
         self.node = emcache.MemcachedUnixSocketPath(ADDRESS) if IS_UNIX else emcache.MemcachedHostAddress(HOST, PORT)
         self.login = {} if user is None else {"username": user, "password": password}
 
@@ -132,7 +132,7 @@ def wrong():
     before = KIND(USER, PASSWORD)
     before.store("wrong", "mine")
     for name, user, password in [
-        ("a wrong password", USER, "correct hors"), ("a longer password", USER, "correct horses"),
+        ("a wrong password", USER, "correct-hors"), ("a longer password", USER, "correct-horses"),
         ("another user", "we", PASSWORD), ("nobody", None, None), ("the password as user", PASSWORD, USER),
     ]:
         true(f"{name} is refused", is_refused(user, password, "wrong"))

@@ -1,5 +1,5 @@
 # Dalli with a user and a password: the right one gets in, wrong ones and none do not. Usage: ruby login.rb binary ADDRESS
-# Prints TAP. The server knows the user `web` with the password `correct horse`.
+# Prints TAP. The server knows the user `web` with the password `correct-horse`.
 
 require 'dalli'
 require 'logger'
@@ -29,14 +29,14 @@ def refused?(user, password)
 end
 
 puts "# version #{Dalli::VERSION}"
-right = client('web', 'correct horse')
+right = client('web', 'correct-horse')
 same('set', right.set('login', 'v') ? true : false, true)
 same('get', right.get('login'), 'v')
 same('get_multi', right.get_multi('login', 'login-none'), { 'login' => 'v' })
-same('a wrong password is refused', refused?('web', 'correct hors'), true)
-same('another user is refused', refused?('we', 'correct horse'), true)
+same('a wrong password is refused', refused?('web', 'correct-hors'), true)
+same('another user is refused', refused?('we', 'correct-horse'), true)
 same('nobody is refused', refused?(nil, nil), true)
 same('nothing was changed', right.get('login'), 'v')
-same('the right one gets in', client('web', 'correct horse').get('login'), 'v')
+same('the right one gets in', client('web', 'correct-horse').get('login'), 'v')
 puts "1..#{$checks}"
 exit($failed.zero? ? 0 : 1)
