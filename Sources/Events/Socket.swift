@@ -35,18 +35,29 @@ public struct Socket: Sendable {
     return outcome(count, zeroMeansClosed: true)
   }
 
-  /// Receives into `window` first and what follows into `buffer`; `.bytes` is the sum, and what exceeds the window is
-  /// in the buffer.
-  public func receive(into window: MemoryWindow, then buffer: inout ByteBuffer) -> Transfer {
-    let rest = buffer.freeWindow
-    let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 2) { vectors in
-      // Rule 6: both windows' own bounds.
-      unsafe vectors[0] = iovec(iov_base: window.bytes.baseAddress, iov_len: window.count)
-      unsafe vectors[1] = iovec(iov_base: rest.bytes.baseAddress, iov_len: rest.count)
-      return unsafe readv(descriptor, vectors.baseAddress, 2)
-    }
-    if count > window.count { buffer.filled(count - window.count) }
+  /// Receives into the windows, one after the other.
+  public func receive(into windows: WindowList) -> Transfer {
+    outcome(unsafe readVectors(windows, UnsafeMutableRawBufferPointer(start: nil, count: 0)), zeroMeansClosed: true)
+  }
+
+  /// Receives into the windows and what follows into `buffer`; `.bytes` is the sum, and what exceeds the windows is in
+  /// the buffer.
+  public func receive(into windows: WindowList, then buffer: inout ByteBuffer) -> Transfer {
+    let count = unsafe readVectors(windows, buffer.freeWindow.bytes)
+    if count > windows.byteCount { buffer.filled(count - windows.byteCount) }
     return outcome(count, zeroMeansClosed: true)
+  }
+
+  @unsafe private func readVectors(_ windows: WindowList, _ rest: UnsafeMutableRawBufferPointer) -> Int {
+    unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: WindowList.capacity + 1) { vectors in
+      // Rule 6: the windows' own bounds; the caller's for the rest.
+      for index in 0..<windows.count {
+        let bytes = unsafe windows[index].bytes
+        unsafe vectors[index] = iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
+      }
+      unsafe vectors[windows.count] = iovec(iov_base: rest.baseAddress, iov_len: rest.count)
+      return unsafe readv(descriptor, vectors.baseAddress, Int32(windows.count + (rest.count > 0 ? 1 : 0)))
+    }
   }
 
   /// Sends what `reply` holds, as far as the kernel takes it, and consumes that. `.wouldBlock` when some is left; the

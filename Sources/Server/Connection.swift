@@ -39,8 +39,8 @@ enum ConnectionFate {
 }
 
 extension Connection {
-  /// One event may receive this many buffers' worth and send this many replies before others have their turn.
-  private static let receivesPerEvent = 16
+  /// One event may receive this many bytes and send this many replies before others have their turn.
+  private static let bytesPerEvent = 1 << 20
   private static let flushesPerEvent = 16
 
   /// Input has come, or a backlog is to be worked on.
@@ -49,12 +49,15 @@ extension Connection {
     var flushes = 0
     if hasBacklog, let fate = processBacklog(&engine, &flushes) { return fate }
     if saved != nil { restore(&buffer) }
-    for _ in 0..<Connection.receivesPerEvent {
+    var received = 0
+    while received < Connection.bytesPerEvent {
       let (transfer, isFull) = receive(&engine, &buffer)
       switch transfer {
       case .wouldBlock: return finish(&buffer)
       case .closed: return .close
-      case .bytes(let count): engine.counters.add(.bytesRead, UInt64(count))
+      case .bytes(let count):
+        engine.counters.add(.bytesRead, UInt64(count))
+        received &+= count
       }
       if let fate = process(&engine, &buffer, &flushes) {
         hasBacklog = true
@@ -94,14 +97,16 @@ extension Connection {
 
   @inline(never)
   private mutating func receiveDirectly(_ buffer: inout ByteBuffer) -> (Transfer, isFull: Bool) {
-    guard let window = session.directWindow(largerThan: 0) else {
+    let (windows, isWhole) = session.directWindows()
+    if windows.isEmpty {
       let room = buffer.room
       let transfer = socket.receive(into: &buffer)
       return (transfer, transfer == .bytes(room))
     }
-    let room = window.count + buffer.room
-    let transfer = socket.receive(into: window, then: &buffer)
-    if case .bytes(let count) = transfer { session.directlyReceived(min(count, window.count)) }
+    let room = windows.byteCount + (isWhole ? buffer.room : 0)
+    let transfer =
+      isWhole ? socket.receive(into: windows, then: &buffer) : socket.receive(into: windows)
+    if case .bytes(let count) = transfer { session.directlyReceived(min(count, windows.byteCount)) }
     return (transfer, transfer == .bytes(room))
   }
 

@@ -34,19 +34,13 @@ func environmentNumber(_ name: String) -> UInt64? {
   ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
 }
 
-/// How much of the mapping that `address` lies in is in memory.
-func residentBytes(around address: UInt) -> Int {
-  // Its length is not known before it is read.
-  let text = FileHandle(forReadingAtPath: "/proc/self/smaps")?.readDataToEndOfFile() ?? Data()
-  let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
-  var isInside = false
-  for line in lines {
-    let words = line.split(separator: " ")
-    let bounds = words.first?.split(separator: "-").compactMap { UInt($0, radix: 16) } ?? []
-    if bounds.count == 2 { isInside = address >= bounds[0] && address < bounds[1] }
-    if isInside, words.first == "Rss:", words.count > 1 { return (Int(words[1]) ?? 0) << 10 }
-  }
-  return 0
+/// How much of `byteCount` bytes from the page of `address` on is in memory. (A mapping as a whole says nothing:
+/// the kernel joins neighbours.)
+func residentBytes(from address: UInt, byteCount: Int) -> Int {
+  var pages = [UInt8](repeating: 0, count: (byteCount + 4095) / 4096)
+  let start = UnsafeMutableRawPointer(bitPattern: address & ~4095)
+  guard let start, mincore(start, byteCount, &pages) == 0 else { return -1 }
+  return pages.reduce(0) { $0 + Int($1 & 1) } * 4096
 }
 
 /// Whether `bytes` begin with `start`: memcmp, because comparing megabytes element by element is slow without

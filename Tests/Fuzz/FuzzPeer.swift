@@ -180,12 +180,16 @@ final class FuzzPeer {
   /// What of `bytes` goes straight into the value being uploaded, as Connection does it.
   private func receiveDirectly(_ bytes: ArraySlice<UInt8>, _ client: Client) -> Int {
     guard settings.contains(.directWindows), !client.session.isIdle, client.input.count == 0,
-      let window = client.session.directWindow(largerThan: 0)
+      case let windows = client.session.directWindows().windows, !windows.isEmpty
     else { return 0 }
-    let part = Array(bytes.prefix(window.count))
-    window.bytes.copyBytes(from: part)
-    client.session.directlyReceived(part.count)
-    return part.count
+    var rest = bytes
+    for index in 0..<windows.count {
+      let part = Array(rest.prefix(windows[index].count))
+      windows[index].bytes.copyBytes(from: part)
+      rest = rest.dropFirst(part.count)
+    }
+    client.session.directlyReceived(bytes.count - rest.count)
+    return bytes.count - rest.count
   }
 
   /// Processes until input is missing, the client does not read, or it is over.

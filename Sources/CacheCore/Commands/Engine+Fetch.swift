@@ -31,6 +31,63 @@ extension Engine {
     return true
   }
 
+  /// As above, for a plain mg: `words` has the line.
+  @inline(__always)
+  mutating func fetch(_ plain: PlainFetch, _ words: RawSpan) -> Bool {
+    let key = words.slice(plain.key)
+    let hash = store.value.hash(key)
+    let held = store.value.locks.lock(hash)
+    guard case .hit(let item) = find(key, hash, held) else {
+      _ = consume held
+      plainMiss(plain, key, words)
+      return true
+    }
+    let copied = plain.wantsValue ? item.valueByteCount : 0
+    guard item.flags.isDisjoint(with: [.stale, .tokenSent, .chunked]), copied <= gatherThreshold else {
+      return fetchUnusual(item, plain, key, words, held)
+    }
+    guard reply.hasRoom(Session.replyRoomByteCount &+ copied) else { return false }
+    counters.addGetHit(segmentNumber: item.segmentNumber, slabClass: store.value.slabs.slabClass(of: item.ref))
+    if plain.wantsValue, plain.flags.count == 2 {
+      reply.compose(Session.replyRoomByteCount &+ copied) { MetaComposer.composeValue(item, &$0) }
+    } else {
+      composePlain(item, plain, words, copied)
+    }
+    store.value.bump(item, now: now)
+    return true
+  }
+
+  @inline(never)
+  private mutating func composePlain(_ item: Item, _ plain: PlainFetch, _ words: RawSpan, _ copied: Int) {
+    reply.compose(Session.replyRoomByteCount &+ copied) {
+      MetaComposer.composePlainHit(item, plain, words, now: now, &$0)
+    }
+  }
+
+  /// A value that is gathered, or an item that its readers are to recache: not so plain after all.
+  @inline(never)
+  private mutating func fetchUnusual(
+    _ item: Item, _ plain: PlainFetch, _ key: RawSpan, _ words: RawSpan, _ held: borrowing ItemLockHeld
+  ) -> Bool {
+    var request = FetchRequest(key: RequestKey(range: plain.key))
+    if plain.wantsValue { request.options.insert(.value) }
+    if hasRoom(item, request) {
+      respond(item, request, isNew: false, key, .meta(MetaEcho(plain)), words)
+    } else if item.holds < Store.maximumHolds {
+      return false
+    } else {
+      // Too many are reading it as it is.
+      plainMiss(plain, key, words)
+    }
+    return true
+  }
+
+  @inline(never)
+  private mutating func plainMiss(_ plain: PlainFetch, _ key: RawSpan, _ words: RawSpan) {
+    noteMiss(key, touches: false, countsPrefixes: false)
+    MetaComposer.composeMiss(MetaEcho(plain), words, isQuiet: plain.isQuiet, &reply)
+  }
+
   @inline(__always)
   private func sendsValue(_ item: Item, _ request: FetchRequest) -> Bool {
     request.options.contains(.value) && !(request.options.contains(.comparesCAS) && item.cas == request.knownCAS)

@@ -11,44 +11,89 @@ enum RetrievalEnd {
   case badKey
 }
 
+/// A key of a line: where it stands, and its hash.
+struct HashedKey {
+  var range: ByteRange
+  var hash: UInt64
+}
+
 extension Engine {
   /// Answers the keys in `range`. Takes and releases one item lock per key.
   @inline(__always)
   mutating func retrieve(_ retrieval: Retrieval, _ input: RawSpan, _ range: ByteRange) -> RetrievalEnd {
     var words = Tokenizer(start: range.start, end: range.end)
+    let first = words.next(input)
+    guard words.isAtEnd else { return retrieveGroups(retrieval, input, range) }
+    if first.isEmpty { return .done }
+    guard first.count <= TextParser.longestKeyByteCount else { return .badKey }
+    let key = input.slice(first)
+    let hash = store.value.hash(key)
+    let isDone = retrieval.isPlain ? get(key, hash: hash) : retrieveOne(retrieval, key, hash: hash)
+    return isDone ? .done : .replyFull(position: first.start)
+  }
+
+  @inline(never)
+  private mutating func retrieveGroups(
+    _ retrieval: Retrieval, _ input: RawSpan, _ range: ByteRange
+  ) -> RetrievalEnd {
+    var words = Tokenizer(start: range.start, end: range.end)
     while true {
-      var count = 0
-      var isTooLong = false
-      while count < Engine.groupSize {
-        let key = words.next(input)
-        if key.isEmpty { break }
-        guard key.count <= TextParser.longestKeyByteCount else {
-          isTooLong = true
-          break
-        }
-        let hash = store.value.hash(input.slice(key))
-        // The first of a group is needed at once; for the others there is time.
-        if count > 0 { store.value.prefetchBucket(hash) }
-        groupKeys[count] = key
-        groupHashes[count] = hash
-        count &+= 1
-      }
-      if count > 1 {
-        for index in 1..<count { store.value.prefetchItem(groupHashes[index]) }
-      }
+      let (count, isTooLong) = readGroup(input, &words)
       for index in 0..<count {
-        let key = groupKeys[index]
-        if !retrieveOne(retrieval, input.slice(key), hash: groupHashes[index]) {
-          return .replyFull(position: key.start)
-        }
+        let key = group[index]
+        let bytes = input.slice(key.range)
+        let isDone =
+          retrieval.isPlain ? get(bytes, hash: key.hash) : retrieveOne(retrieval, bytes, hash: key.hash)
+        if !isDone { return .replyFull(position: key.range.start) }
       }
       if isTooLong { return .badKey }
       if count < Engine.groupSize { return .done }
     }
   }
 
-  /// Looks one key up and composes its value. Returns false, having done nothing, when the reply has no room for it.
+  /// Reads the next keys into `group` and sees to it that their buckets and items are on their way.
   @inline(__always)
+  private func readGroup(_ input: RawSpan, _ words: inout Tokenizer) -> (count: Int, isTooLong: Bool) {
+    var count = 0
+    var isTooLong = false
+    while count < Engine.groupSize {
+      let range = words.next(input)
+      if range.isEmpty { break }
+      guard range.count <= TextParser.longestKeyByteCount else {
+        isTooLong = true
+        break
+      }
+      let hash = store.value.hash(input.slice(range))
+      store.value.prefetchBucket(hash)
+      group[count] = HashedKey(range: range, hash: hash)
+      count &+= 1
+    }
+    for index in 0..<count { store.value.prefetchItem(group[index].hash) }
+    return (count, isTooLong)
+  }
+
+  /// Looks one key up for a get and composes its value. Returns false, having done nothing, when the reply has no room
+  /// for it.
+  @inline(__always)
+  private mutating func get(_ key: RawSpan, hash: UInt64) -> Bool {
+    let held = store.value.locks.lock(hash)
+    guard case .hit(let item) = find(key, hash, held) else {
+      _ = consume held
+      noteMiss(key, touches: false)
+      return true
+    }
+    let valueByteCount = item.valueByteCount
+    if valueByteCount > gatherThreshold || item.flags.contains(.chunked) { return gather(item, .plain, key, held) }
+    guard reply.hasRoom(TextComposer.valueOverheadByteCount &+ valueByteCount) else { return false }
+    counters.addGetHit(segmentNumber: item.segmentNumber, slabClass: store.value.slabs.slabClass(of: item.ref))
+    if configuration.modes.countsPrefixes { notePrefix(key, isHit: true) }
+    TextComposer.composeValue(item, withCAS: false, &reply)
+    store.value.bump(item, now: now)
+    return true
+  }
+
+  /// The same for gets, gat and gats. Returns false, having done nothing, when the reply has no room for it.
+  @inline(never)
   private mutating func retrieveOne(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
     let held = store.value.locks.lock(hash)
     let found = find(key, hash, held)
@@ -96,10 +141,8 @@ extension Engine {
       item.exptime = store.value.clockBase.exptime(exptime, now: now)
       store.value.noteMortal(item)
     } else {
-      counters.add(.getCommands)
-      counters.add(.getHits, slabClass: slabClass)
+      counters.addGetHit(segmentNumber: item.segmentNumber, slabClass: slabClass)
     }
-    counters.addHit(item.segment, slabClass: slabClass)
     if countsPrefixes, configuration.modes.countsPrefixes { notePrefix(key, isHit: true) }
   }
 
@@ -110,7 +153,6 @@ extension Engine {
       counters.add(.touchCommands)
       counters.add(.touchMisses)
     } else {
-      counters.add(.getCommands)
       counters.add(.getMisses)
     }
     if countsPrefixes, configuration.modes.countsPrefixes { notePrefix(key, isHit: false) }

@@ -41,8 +41,7 @@ public struct Engine: ~Copyable {
   /// Set by the commands that end the connection.
   var closesConnection = false
   /// Scratch for a group of a multiget's keys.
-  let groupKeys: FixedArray<ByteRange>
-  let groupHashes: FixedArray<UInt64>
+  let group: FixedArray<HashedKey>
   static let groupSize = 32
   /// Bytes of reports that this worker's clients have not taken yet.
   let heldReportByteCount = AtomicCells(count: 1)
@@ -61,14 +60,12 @@ public struct Engine: ~Copyable {
     reply = ReplyBuffer(capacity: configuration.replyByteCount, valueCapacity: 32, arena: store.value.arena) { ref in
       store.value.release(ref)
     }
-    groupKeys = FixedArray(repeating: .none, count: Engine.groupSize)
-    groupHashes = FixedArray(repeating: 0, count: Engine.groupSize)
+    group = FixedArray(repeating: HashedKey(range: .none, hash: 0), count: Engine.groupSize)
     decodedKey = FixedArray(repeating: 0, count: TextParser.longestKeyByteCount)
   }
 
   deinit {
-    groupKeys.destroy()
-    groupHashes.destroy()
+    group.destroy()
     decodedKey.destroy()
     heldReportByteCount.destroy()
   }

@@ -8,11 +8,24 @@ extension Session {
     _ engine: inout Engine, _ command: MetaCommand, _ input: RawSpan, start: Int, _ lineEnd: Int,
     _ position: inout Int, _ end: Int
   ) -> NextStep? {
+    if command == .get, let plain = MetaParser.plainFetch(input, start: start, end: lineEnd) {
+      if engine.fetch(plain, input) { return nil }
+      // No room: the line is read again when the reply is sent.
+      position = start
+      return .flushReply
+    }
+    return anyMetaLine(&engine, command, input, start: start, lineEnd, &position, end)
+  }
+
+  @inline(never)
+  private mutating func anyMetaLine(
+    _ engine: inout Engine, _ command: MetaCommand, _ input: RawSpan, start: Int, _ lineEnd: Int,
+    _ position: inout Int, _ end: Int
+  ) -> NextStep? {
     let line = MetaParser.parse(command, input, start: start, end: lineEnd, decodedKey: engine.decodedKey)
     switch line.request {
     case .fetch(let request):
       if fetch(&engine, request, .meta(line.echo), input, isQuiet: line.isQuiet) { return nil }
-      // No room: the line is read again when the reply is sent.
       position = start
       return .flushReply
     case .store(let header):

@@ -143,24 +143,26 @@ extension Session {
           left: header.valueByteCount + form.trailerByteCount, refusal: refusal, isQuiet: header.isQuiet, form: form)))
   }
 
-  /// Where the rest of a large value can be received without a copy; nil when there is nothing to gain.
-  public mutating func directWindow(largerThan byteCount: Int) -> MemoryWindow? {
+  /// Where the rest of a large value can be received without a copy; empty when no value is on its way. Whether more
+  /// than the value may be received is said by `isWhole`.
+  public mutating func directWindows() -> (windows: WindowList, isWhole: Bool) {
     switch takeState() {
     case .uploading(var upload):
-      let window = upload.reservation.window()
+      let windows = upload.reservation.windows()
+      let isWhole = windows.byteCount == upload.reservation.missingByteCount
       begin(.uploading(upload))
-      return window.count > byteCount ? window : nil
+      return (windows, isWhole)
     case let other:
       begin(other)
-      return nil
+      return (WindowList(), false)
     }
   }
 
-  /// `count` bytes were received into the direct window.
+  /// `count` bytes were received into the direct windows.
   public mutating func directlyReceived(_ count: Int) {
     switch takeState() {
     case .uploading(var upload):
-      upload.reservation.advance(count)
+      upload.reservation.advanceOver(count)
       begin(.uploading(upload))
     case let other:
       begin(other)

@@ -11,10 +11,13 @@ struct BucketArray {
   let firstPower: Int
   let lastPower: Int
   private let count: Int
+  /// Buckets of all sizes that are smaller than the first, which are not there.
+  private let leftOut: Int
 
   /// Reserves 2^p buckets for every power p from `firstPower` through `lastPower`. Returns nil when the kernel refuses.
   init?(firstPower: Int, lastPower: Int) {
-    count = (2 << lastPower) - (1 << firstPower)
+    leftOut = 1 << firstPower
+    count = (2 << lastPower) - leftOut
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
     // Rule 1: a fresh private mapping; nothing else names these addresses.
     guard let mapping = unsafe mmap(nil, count * 4, PROT_READ | PROT_WRITE, flags, -1, 0),
@@ -27,7 +30,7 @@ struct BucketArray {
 
   @inline(__always)
   private func index(_ power: Int, _ bucket: Int) -> Int {
-    let index = (1 &<< power) &- (1 &<< firstPower) &+ bucket
+    let index = (1 &<< power) &- leftOut &+ bucket
     precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
     return index
   }

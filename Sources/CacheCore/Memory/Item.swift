@@ -72,6 +72,9 @@ struct Item {
       sizeAndSegment = sizeAndSegment & ItemLayout.valueByteCountMask | UInt32(newValue.rawValue) << 30
     }
   }
+  /// The raw value of `segment`, 0 to 3, for those who index by it.
+  @inline(__always)
+  var segmentNumber: Int { Int(sizeAndSegment &>> 30) }
   @inline(__always)
   private var holdsAndReads: UInt16 {
     get { unsafe pointer.load(fromByteOffset: ItemLayout.holdsAndReads, as: UInt16.self) }

@@ -91,3 +91,26 @@ public struct MemoryWindow {
     unsafe UnsafeMutableRawBufferPointer(start: pointer, count: count)
   }
 }
+
+/// Where the next bytes of a value belong, stretch after stretch: what one system call may fill.
+public struct WindowList {
+  public static let capacity = 32
+  private var windows: InlineArray<32, MemoryWindow>
+  public private(set) var count = 0
+  public private(set) var byteCount = 0
+
+  public init() {
+    // Rule 3: nothing is ever read or written through a window of no bytes.
+    windows = unsafe InlineArray(repeating: MemoryWindow(pointer: UnsafeMutableRawPointer(bitPattern: 8)!, count: 0))
+  }
+
+  public var isEmpty: Bool { count == 0 }
+  var isFull: Bool { count == WindowList.capacity }
+  public subscript(index: Int) -> MemoryWindow { windows[index] }
+
+  mutating func append(_ window: MemoryWindow) {
+    windows[count] = window
+    count += 1
+    byteCount += window.count
+  }
+}

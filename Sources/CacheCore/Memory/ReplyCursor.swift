@@ -64,32 +64,50 @@ struct ReplyCursor: ~Copyable {
   /// Appends `value` in decimal: 1 to 20 digits.
   @inline(__always)
   mutating func append(decimal value: UInt64) {
-    precondition(limit &- count >= ReplyCursor.decimalRoom)
-    if value < 10 {
-      append(UInt8(truncatingIfNeeded: value) &+ 0x30)
-    } else if value < 10_000 {
-      appendFour(UInt32(truncatingIfNeeded: value))
+    if value < 10_000 {
+      let (digits, size) = fewDigits(UInt32(truncatingIfNeeded: value))
+      append(word: UInt64(digits), size: size)
     } else {
-      let digits = value.decimalDigitCount
-      // Rule 3: room for 20 digits is checked above.
-      unsafe MemoryWindow(pointer: base + count, count: digits).write(decimal: value, digits: digits)
-      count &+= digits
+      count &+= unsafe ReplyCursor.writeMany(value, base + count, room: limit &- count)
     }
   }
 
-  /// 10 to 9999: four digits at once, leading zeros shifted away.
+  /// Appends `value` in decimal, and CRLF.
   @inline(__always)
-  private mutating func appendFour(_ value: UInt32) {
+  mutating func appendLine(decimal value: UInt64) {
+    if value < 10_000 {
+      let (digits, size) = fewDigits(UInt32(truncatingIfNeeded: value))
+      append(word: UInt64(digits) | 0x0a0d &<< UInt64(truncatingIfNeeded: size &* 8), size: size &+ 2)
+    } else {
+      count &+= unsafe ReplyCursor.writeMany(value, base + count, room: limit &- count)
+      append(word: 0x0a0d, size: 2)
+    }
+  }
+
+  /// Not a method of the cursor: that would need it in memory. Returns how many digits there are.
+  @unsafe @inline(never)
+  private static func writeMany(_ value: UInt64, _ place: UnsafeMutableRawPointer, room: Int) -> Int {
+    let digits = value.decimalDigitCount
+    precondition(room >= digits)
+    // Rule 3: the room is checked above.
+    unsafe MemoryWindow(pointer: place, count: digits).write(decimal: value, digits: digits)
+    return digits
+  }
+
+  /// The decimal digits of 0 to 9999 as a little-endian word.
+  @inline(__always)
+  private func fewDigits(_ value: UInt32) -> (digits: UInt32, size: Int) {
+    if value < 10 { return (value &+ 0x30, 1) }
     let high = (value &* 5243) &>> 19  // value / 100 below 10,000
-    let low = value &- high &* 100
-    let tensHigh = (high &* 103) &>> 10
-    let tensLow = (low &* 103) &>> 10
-    let digits =
-      (tensHigh | (high &- tensHigh &* 10) &<< 8 | tensLow &<< 16 | (low &- tensLow &* 10) &<< 24) &+ 0x3030_3030
-    let size = value < 100 ? 2 : value < 1000 ? 3 : 4
-    // Rule 3: room for 20 digits was checked by the caller; four bytes are stored, `size` of them counted.
-    unsafe base.storeBytes(
-      of: digits &>> UInt32(truncatingIfNeeded: (4 &- size) &* 8), toByteOffset: count, as: UInt32.self)
-    count &+= size
+    let four = pair(high) | pair(value &- high &* 100) &<< 16
+    let size: UInt32 = value < 100 ? 2 : value < 1000 ? 3 : 4
+    return (four &>> ((4 &- size) &* 8), Int(size))
+  }
+
+  /// The two digits of 0 to 99.
+  @inline(__always)
+  private func pair(_ value: UInt32) -> UInt32 {
+    let tens = (value &* 103) &>> 10
+    return (tens | (value &- tens &* 10) &<< 8) &+ 0x3030
   }
 }

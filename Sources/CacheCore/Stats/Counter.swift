@@ -3,7 +3,9 @@
 
 /// Counters that every worker keeps for itself; the sum over all workers is what clients see.
 public enum Counter: Int, CaseIterable, Sendable {
-  case getCommands, flushCommands, touchCommands, metaCommands
+  /// Not counted: hits and misses together.
+  case getCommands
+  case flushCommands, touchCommands, metaCommands
   case getMisses, getExpired, getFlushed
   case deleteMisses, incrMisses, decrMisses, casMisses, touchMisses
   case storeTooLarge, storeNoMemory
@@ -21,13 +23,16 @@ public enum Counter: Int, CaseIterable, Sendable {
 
 /// Hit counters that every worker keeps for each slab class.
 public enum ClassCounter: Int, CaseIterable, Sendable {
-  case getHits, setCommands, deleteHits, incrHits, decrHits, casHits, casBadval, touchHits
-  /// Hits by the list the item is on; in the order of Segment.
+  /// Not counted: the sum of the hits by list.
+  case getHits
+  case setCommands, deleteHits, incrHits, decrHits, casHits, casBadval, touchHits
+  /// Hits of gets by the list the item is on; in the order of Segment.
   case hitsToHot, hitsToWarm, hitsToCold, hitsToTemporary
 
   static let slabRows: [ClassCounter] = [
     .getHits, .setCommands, .deleteHits, .incrHits, .decrHits, .casHits, .casBadval, .touchHits,
   ]
+  static let hitRows: [ClassCounter] = [.hitsToHot, .hitsToWarm, .hitsToCold, .hitsToTemporary]
 
   /// The name in `stats slabs`; those of hits by list stand in `stats items`.
   public var wireName: StaticString {

@@ -25,10 +25,10 @@ public struct CounterSet: Sendable {
 }
 
 extension CounterSet {
-  /// Counts a hit for the list that the item is on.
+  /// Counts a get's hit for the list that the item is on.
   @inline(__always)
-  func addHit(_ segment: Segment, slabClass: Int) {
-    cells.addAsOnlyWriter(CounterSet.cell(.hitsToHot, slabClass) &+ Int(segment.rawValue), 1)
+  func addGetHit(segmentNumber: Int, slabClass: Int) {
+    cells.addAsOnlyWriter(CounterSet.cell(.hitsToHot, slabClass) &+ segmentNumber, 1)
   }
 }
 
@@ -44,9 +44,13 @@ public struct CounterRegistry: Sendable {
 
   private func sum(_ cell: Int) -> UInt64 { sets.reduce(0) { $0 &+ $1.cells.load(cell) } }
 
-  public func value(_ counter: Counter) -> UInt64 { sum(counter.rawValue) &- baseline.load(counter.rawValue) }
+  public func value(_ counter: Counter) -> UInt64 {
+    if counter == .getCommands { return total(.getHits) &+ value(.getMisses) }
+    return sum(counter.rawValue) &- baseline.load(counter.rawValue)
+  }
 
   func value(_ counter: ClassCounter, slabClass: Int) -> UInt64 {
+    if counter == .getHits { return ClassCounter.hitRows.reduce(0) { $0 &+ value($1, slabClass: slabClass) } }
     let cell = CounterSet.cell(counter, slabClass)
     return sum(cell) &- baseline.load(cell)
   }

@@ -52,7 +52,7 @@ struct SlabClass: Sendable {
   /// Takes an item off its list.
   @inline(__always)
   mutating func remove(_ item: Item, arena: Arena) {
-    lists[Int(item.segment.rawValue)].remove(item, arena: arena)
+    lists[item.segmentNumber].remove(item, arena: arena)
   }
 
   /// Items of the class, whatever their segment.

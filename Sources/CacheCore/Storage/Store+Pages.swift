@@ -285,9 +285,10 @@ extension Store {
     }
   }
 
-  /// As many ghosts as there are items. The table is not kept when that changes much: it fills again.
+  /// As many ghosts as there are items, but not more than one for 256 bytes of memory. The table is not kept when that
+  /// changes much: it fills again.
   func fitGhosts() {
-    let wanted = max(1, itemCount / GhostTable.lineLength)
+    let wanted = max(1, min(itemCount, memoryLimitBytes / 256) / GhostTable.lineLength)
     let lines = ghostLines.load(ordering: .relaxed)
     if wanted > lines + lines / 4 || wanted < lines / 2 { ghostLines.store(wanted, ordering: .relaxed) }
   }

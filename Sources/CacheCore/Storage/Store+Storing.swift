@@ -99,6 +99,33 @@ struct Reservation: ~Copyable {
     }
   }
 
+  /// As `window`, for as many stretches as the list takes.
+  mutating func windows() -> WindowList {
+    var list = WindowList()
+    let first = window()
+    if first.count == 0 { return list }
+    list.append(first)
+    let arena = store.value.arena
+    var last = current
+    while item.flags.contains(.chunked), !list.isFull {
+      last = last == ref ? item.firstChunk : ValueChunk(arena.item(last)).next
+      if last.isNone { break }
+      list.append(ValueChunk(arena.item(last)).window(from: 0))
+    }
+    return list
+  }
+
+  /// `count` bytes were written to the windows, from the first on.
+  mutating func advanceOver(_ count: Int) {
+    var rest = count
+    while rest > 0 {
+      let step = min(window().count, rest)
+      precondition(step > 0)
+      advance(step)
+      rest -= step
+    }
+  }
+
   /// `count` bytes were written to the window.
   @inline(__always)
   mutating func advance(_ count: Int) {

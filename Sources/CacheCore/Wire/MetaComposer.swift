@@ -143,23 +143,67 @@ enum MetaComposer {
     while true {
       let word = flags.next(words)
       if word.isEmpty { break }
-      switch words.byte(at: word.start) {
-      case UInt8(ascii: "v"): break
+      let letter = words.byte(at: word.start)
+      switch letter {
       case UInt8(ascii: "O"): cursor.append(flag: words.slice(word))
-      case UInt8(ascii: "k"): composeKey(of: item, &cursor)
-      case UInt8(ascii: "c"): cursor.append(flag: UInt8(ascii: "c"), item.cas)
-      case UInt8(ascii: "f"): cursor.append(flag: UInt8(ascii: "f"), UInt64(item.clientFlags))
-      case UInt8(ascii: "h"): cursor.append(flag: UInt8(ascii: "h"), fetched.flags.contains(.fetched) ? 1 : 0)
-      case UInt8(ascii: "l"):
-        cursor.append(flag: UInt8(ascii: "l"), UInt64(now >= fetched.lastAccess ? now - fetched.lastAccess : 0))
-      case UInt8(ascii: "s"): cursor.append(flag: UInt8(ascii: "s"), UInt64(item.valueByteCount))
-      case UInt8(ascii: "t"): composeTimeLeft(exptime, now: now, &cursor)
       case UInt8(ascii: "T"), UInt8(ascii: "N"): exptime = fetched.newExptime
-      default: break
+      default: composeFlag(letter, item, fetched, exptime: exptime, now: now, &cursor)
       }
     }
     if fetched.hasWon || !fetched.flags.isDisjoint(with: [.stale, .tokenSent]) { composeState(fetched, &cursor) }
     cursor.appendLineEnd()
+  }
+
+  /// A flag that tells something about the item; nothing for any other.
+  @inline(__always)
+  private static func composeFlag(
+    _ letter: UInt8, _ item: Item, _ fetched: Fetched, exptime: UInt32, now: UInt32, _ cursor: inout ReplyCursor
+  ) {
+    switch letter {
+    case UInt8(ascii: "k"): composeKey(of: item, &cursor)
+    case UInt8(ascii: "c"): cursor.append(flag: letter, item.cas)
+    case UInt8(ascii: "f"): cursor.append(flag: letter, UInt64(item.clientFlags))
+    case UInt8(ascii: "h"): cursor.append(flag: letter, fetched.flags.contains(.fetched) ? 1 : 0)
+    case UInt8(ascii: "l"):
+      cursor.append(flag: letter, UInt64(now >= fetched.lastAccess ? now - fetched.lastAccess : 0))
+    case UInt8(ascii: "s"): cursor.append(flag: letter, UInt64(item.valueByteCount))
+    case UInt8(ascii: "t"): composeTimeLeft(exptime, now: now, &cursor)
+    default: break
+    }
+  }
+
+  /// The answer to a plain mg that asked for the value and nothing else. The value lies beside the key.
+  @inline(__always)
+  static func composeValue(_ item: Item, _ cursor: inout ReplyCursor) {
+    cursor.append(word: valueWord, size: 3)
+    cursor.appendLine(decimal: UInt64(item.valueByteCount))
+    cursor.append(item.inlineValue)
+    cursor.appendLineEnd()
+  }
+
+  /// "VA " as a little-endian word.
+  private static let valueWord: UInt64 = 0x20_4156
+
+  /// The answer to any plain mg. The value lies beside the key.
+  static func composePlainHit(
+    _ item: Item, _ fetch: PlainFetch, _ words: RawSpan, now: UInt32, _ cursor: inout ReplyCursor
+  ) {
+    if fetch.wantsValue {
+      cursor.append(word: valueWord, size: 3)
+      cursor.append(decimal: UInt64(item.valueByteCount))
+    } else {
+      cursor.append(ReturnCode.header)
+    }
+    let found = Fetched(
+      flags: item.flags, lastAccess: item.lastAccess, exptime: item.exptime, newExptime: item.exptime)
+    for position in stride(from: fetch.flags.start + 1, to: fetch.flags.end, by: 2) {
+      composeFlag(words.byte(at: position), item, found, exptime: found.exptime, now: now, &cursor)
+    }
+    cursor.appendLineEnd()
+    if fetch.wantsValue {
+      cursor.append(item.inlineValue)
+      cursor.appendLineEnd()
+    }
   }
 
   @inline(never)

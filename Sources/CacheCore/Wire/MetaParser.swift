@@ -74,6 +74,36 @@ enum MetaParser {
     return line
   }
 
+  /// What the line of an mg asks for if it is a plain one; nil when all of it must be looked at closely.
+  @inline(__always)
+  static func plainFetch(_ input: RawSpan, start: Int, end: Int) -> PlainFetch? {
+    var words = Tokenizer(start: start &+ 2, end: end)
+    let key = words.next(input)
+    guard key.count > 0, key.count <= TextParser.longestKeyByteCount else { return nil }
+    var position = key.end
+    var seen: UInt32 = 0
+    while position < end {
+      guard end &- position >= 2, input.byte(at: position) == 0x20 else { return nil }
+      let bit = plainBit(input.byte(at: position &+ 1))
+      guard plainFlags & bit != 0, seen & bit == 0 else { return nil }
+      seen |= bit
+      position &+= 2
+    }
+    return PlainFetch(
+      key: key, flags: ByteRange(start: key.end, end: end),
+      wantsValue: seen & plainBit(MetaFlag.value.rawValue) != 0, isQuiet: seen & plainBit(MetaFlag.quiet.rawValue) != 0)
+  }
+
+  /// A bit for each lower-case letter, none for anything else.
+  @inline(__always)
+  private static func plainBit(_ letter: UInt8) -> UInt32 {
+    letter &- 0x61 < 26 ? 1 &<< UInt32(letter &- 0x61) : 0
+  }
+
+  private static let plainFlags: UInt32 =
+    [MetaFlag.cas, .clientFlags, .hitBefore, .key, .lastAccess, .quiet, .size, .timeLeft, .value]
+    .reduce(0) { $0 | 1 << UInt32($1.rawValue - 0x61) }
+
   /// Reads the flags up to the end of the line, and the key if it is encoded. Returns what is wrong with them.
   @inline(__always)
   private static func flags(

@@ -19,6 +19,11 @@ struct Retrieval: Equatable {
   /// gat, gats: a hit gets a new expiration time.
   var touches: Bool
   var exptime: Int64 = 0
+
+  /// A get.
+  static let plain = Retrieval(withCAS: false, touches: false)
+  @inline(__always)
+  var isPlain: Bool { !withCAS && !touches }
 }
 
 /// What a look-up of one key does besides looking (meta and binary protocol).
@@ -50,6 +55,17 @@ struct FetchRequest: Equatable {
   var knownCAS: UInt64 = 0
   /// The CAS unique of a vivified item; 0 = the next one.
   var newCAS: UInt64 = 0
+}
+
+/// An mg whose flags are single letters that ask for something and change nothing: nearly all there are. It goes a
+/// short way of its own from the parser to the composer.
+struct PlainFetch: Equatable {
+  var key: ByteRange
+  /// From behind the key: a space and a letter, again and again.
+  var flags: ByteRange
+  /// The reply carries the value.
+  var wantsValue: Bool
+  var isQuiet: Bool
 }
 
 /// The header of a storage command; the value is still to come.

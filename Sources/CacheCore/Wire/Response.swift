@@ -83,3 +83,7 @@ struct MetaEcho: Equatable {
   var flags: ByteRange
   var isKeyEncoded = false
 }
+
+extension MetaEcho {
+  init(_ plain: PlainFetch) { self.init(command: .get, key: plain.key, flags: plain.flags) }
+}

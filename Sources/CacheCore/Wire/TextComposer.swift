@@ -87,8 +87,9 @@ enum TextComposer {
     }
   }
 
-  /// "VALUE " and CRLF as little-endian words.
+  /// "VALUE ", " 0 " and CRLF as little-endian words.
   private static let valueWord: UInt64 = 0x2045_554c_4156
+  private static let noClientFlags: UInt64 = 0x20_3020
   private static let lineEnd: UInt64 = 0x0a0d
 
   /// The line before a value.
@@ -96,14 +97,20 @@ enum TextComposer {
   static func composeValueLine(_ item: Item, withCAS: Bool, _ reply: inout ReplyCursor) {
     reply.append(word: valueWord, size: 6)
     reply.append(item.key)
-    reply.append(UInt8(0x20))
-    reply.append(decimal: UInt64(item.clientFlags))
-    reply.append(UInt8(0x20))
-    reply.append(decimal: UInt64(item.valueByteCount))
-    if withCAS {
+    let clientFlags = item.clientFlags
+    if clientFlags == 0 {
+      reply.append(word: noClientFlags, size: 3)
+    } else {
       reply.append(UInt8(0x20))
-      reply.append(decimal: item.cas)
+      reply.append(decimal: UInt64(clientFlags))
+      reply.append(UInt8(0x20))
     }
-    reply.append(word: lineEnd, size: 2)
+    if withCAS {
+      reply.append(decimal: UInt64(item.valueByteCount))
+      reply.append(UInt8(0x20))
+      reply.appendLine(decimal: item.cas)
+    } else {
+      reply.appendLine(decimal: UInt64(item.valueByteCount))
+    }
   }
 }

@@ -363,7 +363,7 @@ struct PageTests {
     try test.put("a", bytes("somewhere"))
     let address = try #require(
       test.withItem("a") { item in item.key.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) } })
-    func resident() -> Int { residentBytes(around: address) }
+    func resident() -> Int { residentBytes(from: address, byteCount: 64 << 15) }
     try fill(test, "full", 1000)
     #expect(resident() > 60 << 15)
     #expect(test.store.value.setMemoryLimit(bytes: 4 << 15) == .changed)
