@@ -191,10 +191,11 @@ public struct Session: ~Copyable {
   private mutating func firstOrBinary(
     _ engine: inout Engine, _ input: RawSpan, _ position: inout Int, _ end: Int
   ) -> NextStep? {
+    if stage == .binary { return binaryPackets(&engine, input, &position, end) }
     if stage == .undecided { stage = decide(engine, firstByte: input.byte(at: position)) }
     switch stage {
-    case .binary: return binaryPackets(&engine, input, &position, end)
     case .text: return textLine(&engine, input, &position, end)
+    case .binary: return binaryPackets(&engine, input, &position, end)
     case .lockedText: return lockedLine(&engine, input, &position, end)
     case .lockedBinary: return lockedPacket(&engine, input, &position, end)
     case .undecided: return close(&position, end)
