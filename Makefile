@@ -20,8 +20,9 @@ BENCH := .build/release/swiftcached-bench
 # As root a server wants to be told whom to become.
 ROOT_USER := $(if $(filter 0,$(shell id -u)),-u nobody,)
 
-BUILD_PACKAGES := libevent-dev libsasl2-dev pkg-config
-TEST_PACKAGES := libmemcached-dev libsasl2-modules libmemcached-tools memcached php-cli php-memcached python3-pylibmc
+BUILD_PACKAGES := libevent-dev libsasl2-dev libssl-dev pkg-config
+TEST_PACKAGES := libmemcached-dev libmemcached-tools libsasl2-modules memcached openssl php-cli php-memcached \
+	python3-pylibmc
 CLIENTS_PACKAGES := golang-github-bradfitz-gomemcache-dev golang-go libcache-memcached-fast-perl \
 	libcache-memcached-perl libmemcached-tools libspymemcached-java openjdk-17-jdk-headless perl php-cli \
 	php-memcached python3-pylibmc python3-venv ruby-connection-pool ruby-dalli ruby-rack sasl2-bin

@@ -30,7 +30,7 @@ public struct Socket: Sendable {
   public func receive(into buffer: inout ByteBuffer) -> Transfer {
     let window = buffer.freeWindow
     // Rule 6: the window's own bounds.
-    let count = unsafe recv(descriptor, window.bytes.baseAddress, window.count, 0)
+    let count = unsafe csystem_receive(descriptor, window.bytes.baseAddress, UInt(window.count))
     if count > 0 { buffer.filled(count) }
     return outcome(count, zeroMeansClosed: true)
   }
@@ -80,7 +80,7 @@ public struct Socket: Sendable {
     let bytes = reply.composed
     // Rule 6: the span's own bounds.
     return unsafe bytes.withUnsafeBytes {
-      unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      unsafe csystem_send(descriptor, $0.baseAddress, UInt($0.count))
     }
   }
 

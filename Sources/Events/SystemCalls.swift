@@ -36,6 +36,15 @@ public enum SystemCalls {
     return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
   }
 
+  /// What changes when a file does; nil when it cannot be looked at.
+  public static func fileStamp(_ path: String) -> FileStamp? {
+    var facts = stat()
+    guard unsafe stat(path, &facts) == 0 else { return nil }
+    return FileStamp(
+      inode: UInt64(facts.st_ino), byteCount: Int64(facts.st_size), seconds: Int64(facts.st_mtim.tv_sec),
+      nanoseconds: Int64(facts.st_mtim.tv_nsec))
+  }
+
   public static var unixSeconds: Int64 { Int64(time(nil)) }
 
   /// Microseconds since 1970, as a plain function for those who know no clock.
@@ -204,4 +213,12 @@ public enum SystemCalls {
     // Rule 8: copied at once; nothing changes the environment.
     unsafe getenv(name).map { unsafe String(cString: $0) }
   }
+}
+
+/// Which state of a file it is.
+public struct FileStamp: Equatable, Sendable {
+  let inode: UInt64
+  let byteCount: Int64
+  let seconds: Int64
+  let nanoseconds: Int64
 }

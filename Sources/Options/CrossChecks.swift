@@ -17,6 +17,7 @@ enum CrossChecks {
     try checkLists(draft.settings)
     try AuthenticationChecks.checkProtocol(&draft)
     try checkPorts(draft.settings)
+    try checkTLS(draft.settings)
     if !draft.settings.portWasGiven && draft.settings.udpPort != 0 { draft.settings.port = draft.settings.udpPort }
     if isRoot && (draft.settings.user ?? "").isEmpty { throw .usage("must add '-u root' to start as root") }
   }

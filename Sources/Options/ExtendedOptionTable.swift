@@ -140,16 +140,23 @@ public enum ExtendedOptionTable {
   ]
 
   private static let tlsRows: [ExtendedOptionRow] = [
-    ExtendedOptionRow("ssl_chain_cert", value: "<path>", .network, "certificate chain, PEM", .nothing, .notInBuild),
-    ExtendedOptionRow("ssl_key", value: "<path>", .network, "private key", .nothing, .notInBuild),
-    ExtendedOptionRow("ssl_keyformat", value: "<num>", .network, "format of the key", .nothing, .notInBuild),
-    ExtendedOptionRow("ssl_verify_mode", value: "<num>", .network, "what is asked of clients", .nothing, .notInBuild),
-    ExtendedOptionRow("ssl_ciphers", value: "<list>", .network, "cipher list", .nothing, .notInBuild),
-    ExtendedOptionRow("ssl_ca_cert", value: "<path>", .network, "authorities of clients, PEM", .nothing, .notInBuild),
-    ExtendedOptionRow("ssl_wbuf_size", value: "<KiB>", .network, "write buffer of a worker", .nothing, .notInBuild),
-    ExtendedOptionRow("ssl_session_cache", .network, "resume sessions", .nothing, .notInBuild),
-    ExtendedOptionRow("ssl_kernel_tls", .network, "leave encryption to the kernel", .nothing, .notInBuild),
-    ExtendedOptionRow("ssl_min_version", value: "<num>", .network, "lowest protocol version", .nothing, .notInBuild),
+    ExtendedOptionRow("ssl_chain_cert", value: "<path>", .network, "certificate chain, PEM", .run(tlsChain)),
+    ExtendedOptionRow("ssl_key", value: "<path>", .network, "private key", .run(tlsKey)),
+    ExtendedOptionRow(
+      "ssl_keyformat", value: "<num>", .network, "format of the key (default: 1, PEM)", .run(tlsKeyFormat)),
+    ExtendedOptionRow(
+      "ssl_verify_mode", value: "<num>", .network,
+      "clients' certificates: 0 not asked, 1 requested, 2 required, 3 required once (default: 0)", .run(tlsVerifyMode)),
+    ExtendedOptionRow(
+      "ssl_ciphers", value: "<list>", .network, "ciphers of TLS 1.2, as OpenSSL names them", .run(tlsCiphers)),
+    ExtendedOptionRow("ssl_ca_cert", value: "<path>", .network, "authorities of clients, PEM", .run(tlsAuthority)),
+    ExtendedOptionRow(
+      "ssl_wbuf_size", value: "<KiB>", .network, "write buffer of a worker (default: 16)", .run(tlsWriteBuffer)),
+    ExtendedOptionRow("ssl_session_cache", .network, "resume sessions", .set(\.tls.sessionCache, to: true)),
+    ExtendedOptionRow("ssl_kernel_tls", .network, "leave encryption to the kernel", .set(\.tls.kernelTLS, to: true)),
+    ExtendedOptionRow(
+      "ssl_min_version", value: "<num>", .network, "lowest version, 0 to 3 for TLS 1.0 to 1.3 (default: 2)",
+      .run(tlsMinimumVersion)),
   ]
 
   private static let externalStorageRows: [ExtendedOptionRow] = [

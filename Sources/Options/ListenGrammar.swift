@@ -13,16 +13,19 @@ enum ListenGrammar {
     guard draft.settings.unixSocketPath == nil else { return }
     guard draft.settings.port >= -1 else { throw failure("TCP port \(draft.settings.port)", "no such port") }
     guard let list = draft.settings.listenText else { return }
-    draft.settings.listenAddresses = try addresses(list, warnings: &draft.warnings)
+    draft.settings.listenAddresses = try addresses(
+      list, tlsIsEnabled: draft.settings.tls.isEnabled, warnings: &draft.warnings)
   }
 
   /// The addresses of a list, each once. Throws, with exit status 71, what is wrong with the first bad element.
-  static func addresses(_ list: String, warnings: inout [String]) throws(OptionError) -> [ListenAddress] {
+  static func addresses(
+    _ list: String, tlsIsEnabled: Bool = false, warnings: inout [String]
+  ) throws(OptionError) -> [ListenAddress] {
     var addresses: [ListenAddress] = []
     for element in list.split(whereSeparator: { $0 == "," || $0 == ";" }) {
       let trimmed = trim(element)
       if trimmed.isEmpty { continue }
-      var reader = ElementReader(rest: trimmed, list: list)
+      var reader = ElementReader(rest: trimmed, list: list, tlsIsEnabled: tlsIsEnabled)
       let address = try reader.read(&warnings)
       if !addresses.contains(address) { addresses.append(address) }
     }
@@ -49,9 +52,10 @@ enum ListenGrammar {
   private struct ElementReader {
     var rest: Substring
     let list: String
+    let tlsIsEnabled: Bool
 
     mutating func read(_ warnings: inout [String]) throws(OptionError) -> ListenAddress {
-      try refuseTLS()
+      let tls = try readTLS()
       let binding = try readProtocol(&warnings)
       try readTag()
       if rest.hasPrefix("unix:") {
@@ -60,13 +64,16 @@ enum ListenGrammar {
         return ListenAddress(bindingProtocol: binding, unixPath: String(path))
       }
       let (host, port) = try readHost()
-      return ListenAddress(host: host == "*" ? nil : host, port: port, bindingProtocol: binding)
+      return ListenAddress(host: host == "*" ? nil : host, port: port, bindingProtocol: binding, tls: tls)
     }
 
-    private func refuseTLS() throws(OptionError) {
-      for word in ["notls", "btls", "mtls"] where rest.hasPrefix("\(word):") {
-        throw failure("'\(word)' option is valid only when SSL is enabled")
+    private mutating func readTLS() throws(OptionError) -> ListenTLS? {
+      for tls in ListenTLS.allCases where rest.hasPrefix("\(tls.rawValue):") {
+        guard tlsIsEnabled else { throw failure("'\(tls.rawValue)' option is valid only when SSL is enabled") }
+        rest = rest.dropFirst(tls.rawValue.count + 1)
+        return tls
       }
+      return nil
     }
 
     private mutating func readProtocol(_ warnings: inout [String]) throws(OptionError) -> BindingProtocol? {

@@ -9,7 +9,7 @@ public enum OptionTable {
       "a", "unix-mask", value: "<octal>", .network, "permission bits of the unix socket (default 700)", .run(unixMask)),
     OptionRow(
       "A", "enable-shutdown", .access, "allow the \"shutdown\" command", .set(\.shutdownCommandEnabled, to: true)),
-    OptionRow("Z", "enable-ssl", .network, "TLS on all TCP listeners", .nothing, .needsSupport("TLS")),
+    OptionRow("Z", "enable-ssl", .network, "TLS on all TCP listeners", .set(\.tls.isEnabled, to: true)),
     OptionRow(
       "p", "port", value: "<num>", .network, "TCP port; 0 is none, -1 lets the kernel choose (default: 11211)",
       .run(port)),

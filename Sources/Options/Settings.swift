@@ -16,16 +16,45 @@ public struct ListenAddress: Sendable, Equatable {
   public var port: Int?
   /// The protocol of this listener alone; nil means `-B`.
   public var bindingProtocol: BindingProtocol?
+  /// Whether TLS is spoken there, other than -Z and ssl_verify_mode say; nil means as they say.
+  public var tls: ListenTLS?
   /// `unix:<path>`: a unix socket beside the network; host and port mean nothing then.
   public var unixPath: String?
   public init(
-    host: String? = nil, port: Int? = nil, bindingProtocol: BindingProtocol? = nil, unixPath: String? = nil
+    host: String? = nil, port: Int? = nil, bindingProtocol: BindingProtocol? = nil, tls: ListenTLS? = nil,
+    unixPath: String? = nil
   ) {
+    self.tls = tls
     self.host = host
     self.port = port
     self.bindingProtocol = bindingProtocol
     self.unixPath = unixPath
   }
+}
+
+/// The prefixes of a `-l` element that say how TLS is spoken there.
+public enum ListenTLS: String, Sendable, CaseIterable {
+  /// Not at all.
+  case none = "notls"
+  /// Without asking clients for certificates.
+  case basic = "btls"
+  /// Clients must have a certificate.
+  case mutual = "mtls"
+}
+
+/// The settings of TLS.
+public struct TLSOptions: Sendable, Equatable {
+  public var isEnabled = false
+  public var chainPath: String?
+  public var keyPath: String?
+  public var keyFormat = 1
+  public var verifyMode = 0
+  public var ciphers: String?
+  public var authorityPath: String?
+  public var writeBufferKilobytes = 16
+  public var sessionCache = false
+  public var kernelTLS = false
+  public var minimumVersion = 2
 }
 
 /// In which order items are evicted; `-o lru_policy`.
@@ -113,6 +142,8 @@ public struct Settings: Sendable {
   public var pidFile: String?
   public var coreDumps = false
   public var verbosity = 0
+
+  public var tls = TLSOptions()
 
   // Gates
   public var shutdownCommandEnabled = false

@@ -1,5 +1,5 @@
 // `stats settings`: every setting as a name and a value text, in the order tools know, for a build without system call
-// filter, external storage, TLS and proxy. It reads Settings and what changed since the start; it measures nothing.
+// filter, external storage and proxy. It reads Settings and what changed since the start; it measures nothing.
 
 /// What commands can change while the server runs.
 public struct RuntimeSettings: Sendable {
@@ -114,10 +114,27 @@ public enum SettingsReport {
       ("read_buf_mem_limit", "\(settings.readBufferMemoryLimitMegabytes << 20)"),
       ("track_sizes", yesNo(settings.trackSizes)),
       ("inline_ascii_response", "no"),
+    ] + tls(settings.tls) + [
       ("num_napi_ids", "0"),
       ("memory_file", "(null)"),
       ("client_flags_size", "\(clientFlagsBytes)"),
       ("lru_policy", settings.evictionPolicy.rawValue),
+    ]
+  }
+
+  private static func tls(_ tls: TLSOptions) -> Rows {
+    [
+      ("ssl_enabled", yesNo(tls.isEnabled)),
+      ("ssl_chain_cert", tls.chainPath ?? "(null)"),
+      ("ssl_key", tls.keyPath ?? "(null)"),
+      ("ssl_verify_mode", "\(tls.verifyMode)"),
+      ("ssl_keyformat", "\(tls.keyFormat)"),
+      ("ssl_ciphers", tls.ciphers ?? "NULL"),
+      ("ssl_ca_cert", tls.authorityPath ?? "NULL"),
+      ("ssl_wbuf_size", "\(tls.writeBufferKilobytes << 10)"),
+      ("ssl_session_cache", yesNo(tls.sessionCache)),
+      ("ssl_kernel_tls", yesNo(tls.kernelTLS)),
+      ("ssl_min_version", ["tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3"][min(max(tls.minimumVersion, 0), 3)]),
     ]
   }
 

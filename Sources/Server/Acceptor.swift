@@ -4,11 +4,20 @@
 import CacheCore
 import Events
 import Options
+import TLS
+
+/// What a listener asks of TLS clients.
+struct ListenerTLS: Sendable {
+  /// nil: what the settings say.
+  var verification: ClientCertificate?
+}
 
 /// A listener, and what its clients may speak.
 struct Listener: Sendable {
   let listening: ListeningSocket
   let wire: WireProtocol
+  /// nil: no TLS.
+  var tls: ListenerTLS?
 }
 
 struct Acceptor: ~Copyable {
@@ -62,7 +71,7 @@ struct Acceptor: ~Copyable {
     counters.add(.totalConnections)
     let isUnix = listener.listening.isUnix
     if !isUnix { socket.prepareTCPConnection() }
-    mailboxes[nextWorker].post(Mailbox.Arrival(socket: socket, isUnix: isUnix, wire: listener.wire))
+    mailboxes[nextWorker].post(Mailbox.Arrival(socket: socket, isUnix: isUnix, wire: listener.wire, tls: listener.tls))
     nextWorker = (nextWorker + 1) % mailboxes.count
   }
 

@@ -4,6 +4,7 @@
 import CacheCore
 import Events
 import Options
+import TLS
 
 /// Why the server could not start.
 public struct StartFailure: Error {
@@ -26,6 +27,7 @@ public struct CacheServer: ~Copyable {
   private var listeners: [Listener] = []
   private var datagramSockets: [Listener] = []
   private let watchers: Watchers
+  private let tls: TLSService?
   private let loop: EventLoop
 
   private static let clockToken: UInt64 = 1 << 32
@@ -34,8 +36,9 @@ public struct CacheServer: ~Copyable {
 
   private init(
     _ settings: Settings, _ authentication: AuthenticationSource?, loop: consuming EventLoop, clock: StoreClock,
-    store: Pinned<Store>, mailboxes: [Mailbox], watcherBell: Wakeup
+    store: Pinned<Store>, mailboxes: [Mailbox], watcherBell: Wakeup, tls: TLSService?
   ) {
+    self.tls = tls
     self.settings = settings
     self.authentication = authentication
     self.loop = loop
@@ -44,7 +47,7 @@ public struct CacheServer: ~Copyable {
     self.mailboxes = mailboxes
     modes = Modes(verbosity: settings.verbosity, countsPrefixes: settings.detailEnabled)
     connections = ConnectionTable(descriptorCount: settings.maxConnections + settings.threads * 4 + 256)
-    host = ServerHost(settings, modes: modes, store: store, clock: clock, connectionTable: connections)
+    host = ServerHost(settings, modes: modes, store: store, clock: clock, connectionTable: connections, tls: tls)
     mainCounters = CounterSet()
     maintenance = Maintenance(store: store, clock: clock)
     watchers = Watchers(
@@ -57,6 +60,7 @@ public struct CacheServer: ~Copyable {
     _ settings: Settings, _ authentication: AuthenticationSource?
   ) throws(StartFailure) -> CacheServer {
     guard let loop = EventLoop() else { throw StartFailure(message: "failed to create an event base", exitStatus: 1) }
+    let tls = try makeTLS(settings)
     let clock = StoreClock()
     var configuration = storeConfiguration(settings, clock)
     var made = Store.make(configuration)
@@ -80,11 +84,23 @@ public struct CacheServer: ~Copyable {
     }
     var server = CacheServer(
       settings, authentication, loop: loop, clock: clock, store: store, mailboxes: mailboxes,
-      watcherBell: watcherBell)
+      watcherBell: watcherBell, tls: tls)
     if settings.verbosity > 1 { SystemCalls.printError(store.value.slabTable) }
     try server.startThreads()
     try server.listen()
     return server
+  }
+
+  private static func makeTLS(_ settings: Settings) throws(StartFailure) -> TLSService? {
+    guard settings.tls.isEnabled else { return nil }
+    if settings.tls.kernelTLS, !TLSContext.hasKernelTLS {
+      throw StartFailure(message: "Kernel TLS offload is not available", exitStatus: ExitStatus.usage)
+    }
+    do {
+      return try TLSService(TLSSettings(settings.tls))
+    } catch {
+      throw StartFailure(message: error.text, exitStatus: ExitStatus.usage)
+    }
   }
 
   private static let tooFewDescriptors = StartFailure(
@@ -111,7 +127,7 @@ public struct CacheServer: ~Copyable {
       store: store, clock: clock, connections: connections, engine: engine, host: host, watchers: watchers,
       idleTimeoutSeconds: settings.idleTimeoutSeconds,
       requestsPerEvent: settings.requestsPerEventWasGiven ? settings.requestsPerEvent : 0,
-      itemSizeMaxBytes: settings.itemSizeMaxBytes)
+      itemSizeMaxBytes: settings.itemSizeMaxBytes, tls: tls)
     for (mailbox, counters) in zip(mailboxes, sets) {
       guard let worker = Worker(context, mailbox: mailbox, counters: counters) else {
         throw CacheServer.tooFewDescriptors
@@ -160,8 +176,9 @@ public struct CacheServer: ~Copyable {
     let port = address.port ?? settings.port
     do {
       if port != 0 {
+        let listenerTLS = listenerTLS(address)
         listeners += try Listening.openTCP(host: address.host, port: port, backlog: settings.listenBacklog).map {
-          Listener(listening: $0, wire: WireProtocol(binding))
+          Listener(listening: $0, wire: WireProtocol(binding), tls: listenerTLS)
         }
       }
     } catch {
@@ -175,6 +192,17 @@ public struct CacheServer: ~Copyable {
       }
     } catch {
       throw failure("UDP port \(settings.udpPort)", error)
+    }
+  }
+
+  /// How TLS is spoken on the TCP listeners of an address; nil: not at all.
+  private func listenerTLS(_ address: ListenAddress) -> ListenerTLS? {
+    guard settings.tls.isEnabled else { return nil }
+    return switch address.tls {
+    case .some(.none): nil
+    case .basic: ListenerTLS(verification: .notAsked)
+    case .mutual: ListenerTLS(verification: .required)
+    case nil: ListenerTLS(verification: nil)
     }
   }
 
@@ -251,7 +279,7 @@ public struct CacheServer: ~Copyable {
           }
         case let token where token >= CacheServer.signalToken:
           let signal = Int32(token & 0xff)
-          if signal == Signal.hangUp { authentication?.reload() } else { stopSignal = signal }
+          if signal == Signal.hangUp { reload() } else { stopSignal = signal }
         case let token:
           if !acceptor.isPaused { acceptor.accept(listener: Int(token)) }
         }
@@ -284,6 +312,27 @@ public struct CacheServer: ~Copyable {
   private func tick() {
     clock.tick()
     store.value.tick(now: clock.now)
+    if tls != nil, clock.now % CacheServer.secondsBetweenCertificateLooks == 0 { reloadChangedCertificates() }
+  }
+
+  private static let secondsBetweenCertificateLooks: UInt32 = 5
+
+  /// Certificates are renewed by programs that tell nobody.
+  private func reloadChangedCertificates() {
+    guard let result = tls?.reloadIfChanged() else { return }
+    if let complaint = result.complaint {
+      host.log("The new certificates are not used, the old ones stay: \(complaint)")
+    } else if modes.verbosity > 0 {
+      host.log("The certificates have changed and were read again")
+    }
+  }
+
+  /// A hang-up: files are read again.
+  private func reload() {
+    authentication?.reload()
+    if let complaint = tls?.reload() {
+      host.log("The certificates could not be read again, the old ones stay: \(complaint)")
+    }
   }
 
   private func announce(_ signal: Int32) {

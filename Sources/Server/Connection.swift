@@ -3,6 +3,7 @@
 // Docs/threads.md.
 import CacheCore
 import Events
+import TLS
 
 struct Connection: ~Copyable {
   let socket: Socket
@@ -20,6 +21,8 @@ struct Connection: ~Copyable {
   /// The registration tells of room instead of input.
   var waitsForRoom = false
   let isUnix: Bool
+  /// nil without TLS.
+  let channel: TLSChannel?
   /// How it ends, for the log.
   var closeReason = CloseReason.normal
 }
@@ -36,6 +39,8 @@ enum ConnectionFate {
   case close
   /// It reads no more requests: the watchers take it over.
   case watch(WatchRequest)
+  /// It will not come to speak TLS.
+  case failedHandshake
 }
 
 extension Connection {
@@ -47,6 +52,7 @@ extension Connection {
   @inline(__always)
   mutating func readable(_ engine: inout Engine, _ buffer: inout ByteBuffer) -> ConnectionFate {
     var flushes = 0
+    if let channel, !channel.isEstablished, let fate = handshake(channel) { return fate }
     if hasBacklog, let fate = processBacklog(&engine, &flushes) { return fate }
     if saved != nil { restore(&buffer) }
     var received = 0
@@ -68,8 +74,20 @@ extension Connection {
       guard isFull else { return finish(&buffer) }
       buffer.compact()
     }
-    // The sender is faster than its share: the event comes again at once.
-    return finish(&buffer)
+    // The sender is faster than its share: the event comes again at once, but not for what is decrypted already.
+    let fate = finish(&buffer)
+    return channel == nil ? fate : .yield
+  }
+
+  /// One step towards TLS. nil when it is spoken.
+  @inline(never)
+  private func handshake(_ channel: TLSChannel) -> ConnectionFate? {
+    switch channel.handshake() {
+    case .done: nil
+    case .wantsInput: waitsForRoom ? .awaitInput : .keep
+    case .wantsRoom: waitsForRoom ? .keep : .awaitRoom
+    case .failed: .failedHandshake
+    }
   }
 
   /// Works on what is saved, where it lies. nil when only input is missing now.
@@ -87,12 +105,26 @@ extension Connection {
   /// Receives into the value being uploaded, if it is large, and into the buffer. `isFull` when there may be more.
   @inline(__always)
   private mutating func receive(_ engine: inout Engine, _ buffer: inout ByteBuffer) -> (Transfer, isFull: Bool) {
+    if let channel { return receiveDecrypted(channel, &buffer) }
     if session.isIdle || buffer.count > 0 {
       let room = buffer.room
       let transfer = socket.receive(into: &buffer)
       return (transfer, transfer == .bytes(room))
     }
     return receiveDirectly(&buffer)
+  }
+
+  /// A record at a time; that there is no more is known when there is none.
+  @inline(never)
+  private mutating func receiveDecrypted(
+    _ channel: TLSChannel, _ buffer: inout ByteBuffer
+  ) -> (Transfer, isFull: Bool) {
+    if session.isIdle || buffer.count > 0 { return (channel.receive(into: &buffer), true) }
+    let windows = session.directWindows().windows
+    if windows.isEmpty { return (channel.receive(into: &buffer), true) }
+    let transfer = channel.receive(into: windows[0])
+    if case .bytes(let count) = transfer { session.directlyReceived(count) }
+    return (transfer, true)
   }
 
   @inline(never)
@@ -136,7 +168,7 @@ extension Connection {
   /// Sends the reply. nil when all of it went.
   @inline(__always)
   private mutating func flush(_ engine: inout Engine) -> ConnectionFate? {
-    let (transfer, sentByteCount) = socket.send(&engine.reply)
+    let (transfer, sentByteCount) = channel?.send(&engine.reply) ?? socket.send(&engine.reply)
     engine.counters.add(.bytesWritten, UInt64(sentByteCount))
     switch transfer {
     case .bytes: return nil
@@ -171,8 +203,9 @@ extension Connection {
   /// The socket has room again: what was left unsent goes first, then the backlog. A session that was told to close
   /// does so when its last reply is gone.
   mutating func writable(_ engine: inout Engine) -> ConnectionFate {
+    if let channel, !channel.isEstablished { return handshake(channel) ?? .yield }
     guard var rest = unsent.take() else { return .keep }
-    let (transfer, sentByteCount) = socket.send(&rest)
+    let (transfer, sentByteCount) = channel?.send(&rest) ?? socket.send(&rest)
     engine.counters.add(.bytesWritten, UInt64(sentByteCount))
     switch transfer {
     case .closed: return .close
@@ -182,6 +215,7 @@ extension Connection {
     case .bytes: break
     }
     var flushes = 0
-    return processBacklog(&engine, &flushes) ?? .awaitInput
+    if let fate = processBacklog(&engine, &flushes) { return fate }
+    return channel?.hasPending == true ? .yield : .awaitInput
   }
 }

@@ -4,6 +4,7 @@ import CacheCore
 import Events
 import Options
 import Synchronization
+import TLS
 
 final class ServerHost: Host {
   private let configured: Settings
@@ -15,10 +16,13 @@ final class ServerHost: Host {
   private let listeners = Mutex<[Int32: String]>([:])
   private let datagramSockets = Mutex<[Int32: String]>([:])
   private let libeventVersion = EventLoop.libeventVersion
+  private let tls: TLSService?
 
   init(
-    _ settings: Settings, modes: Modes, store: Pinned<Store>, clock: StoreClock, connectionTable: ConnectionTable
+    _ settings: Settings, modes: Modes, store: Pinned<Store>, clock: StoreClock, connectionTable: ConnectionTable,
+    tls: TLSService?
   ) {
+    self.tls = tls
     configured = settings
     self.modes = modes
     self.store = store
@@ -55,6 +59,11 @@ final class ServerHost: Host {
     facts.threads = configured.threads
     facts.reportsRejectedConnections = configured.maxConnectionsFast
     facts.reportsIdleKicks = configured.idleTimeoutSeconds > 0
+    facts.tls = tls.map {
+      TLSFacts(
+        newSessionCount: $0.settings.cachesSessions ? $0.newSessionCount : nil,
+        secondsSinceRefresh: Int($0.secondsSinceRefresh), certificateEndUnixSeconds: Int($0.certificateEndUnixSeconds))
+    }
     return facts
   }
 
@@ -70,6 +79,11 @@ final class ServerHost: Host {
   func connections() -> [ConnectionFacts] {
     connectionTable.facts(
       now: clock.now, listeners: listeners.withLock { $0 }, datagramSockets: datagramSockets.withLock { $0 })
+  }
+
+  func refreshCertificates() -> CertificateRefresh {
+    guard let tls else { return .notEnabled }
+    return tls.reload().map { .failed($0) } ?? .done
   }
 
   func shutdown(graceful: Bool) { SystemCalls.raiseSignal(graceful ? Signal.graceful : Signal.interrupt) }

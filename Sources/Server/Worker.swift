@@ -4,6 +4,7 @@
 import CacheCore
 import Events
 import Synchronization
+import TLS
 
 /// Connections on their way from the listener to a worker.
 final class Mailbox: Sendable {
@@ -11,6 +12,7 @@ final class Mailbox: Sendable {
     let socket: Socket
     let isUnix: Bool
     let wire: WireProtocol
+    let tls: ListenerTLS?
   }
   /// A UDP socket for the worker to serve.
   struct DatagramSocket: Sendable {
@@ -67,6 +69,8 @@ struct WorkerContext: Sendable {
   /// 0: no limit but bytes.
   let requestsPerEvent: Int
   let itemSizeMaxBytes: Int
+  /// nil without TLS.
+  let tls: TLSService?
   static let receiveByteCount = 64 << 10
 }
 
@@ -84,7 +88,10 @@ struct Worker: ~Copyable {
   private var mailboxRegistration: Registration?
   private var idleTimer: Registration?
   private var isStopping = false
+  private let scratch: Pinned<TLSScratch>
 
+  /// Who has not finished its handshake by then is closed, so that half-open ones cannot pile up.
+  private static let handshakeTimeoutSeconds: UInt32 = 10
   private static let mailboxToken = UInt64.max
   private static let idleTimerToken = UInt64.max - 1
   /// Set in the tokens of UDP sockets, whose slots are numbered apart; no connection's slot has so high a number.
@@ -101,7 +108,8 @@ struct Worker: ~Copyable {
     self.loop = loop
     engine = Engine(context.engine, store: context.store, counters: counters, host: context.host)
     self.mailboxRegistration = consume mailboxRegistration
-    if context.idleTimeoutSeconds > 0 {
+    scratch = Pinned(TLSScratch(byteCount: context.tls?.settings.writeBufferByteCount ?? 0))
+    if context.idleTimeoutSeconds > 0 || context.tls != nil {
       idleTimer = self.loop.registerTimer(everyMilliseconds: 1000, token: Worker.idleTimerToken)
     }
   }
@@ -124,6 +132,7 @@ struct Worker: ~Copyable {
     }
     mailboxRegistration = nil
     idleTimer = nil
+    scratch.destroy()
   }
 
   @inline(__always)
@@ -167,6 +176,7 @@ struct Worker: ~Copyable {
     case .awaitInput: watch(token, .readable)
     case .close: close(token)
     case .watch(let request): handOver(token, request)
+    case .failedHandshake: closeAfterHandshake(token)
     }
   }
 
@@ -236,12 +246,22 @@ struct Worker: ~Copyable {
 
   private mutating func open(_ arrival: Mailbox.Arrival) {
     let descriptor = arrival.socket.descriptor
+    var channel: TLSChannel?
+    if let tls = arrival.tls, let service = context.tls {
+      channel = TLSChannel(
+        service, descriptor: descriptor, verification: tls.verification, scratch: scratch, now: engine.now)
+      guard channel != nil else {
+        arrival.socket.close()
+        return context.connections.clientLeft()
+      }
+    }
     let token = connections.insert(
       Connection(
         socket: arrival.socket,
         session: Session(
-          descriptor: descriptor, wire: arrival.wire, requestsPerEvent: context.requestsPerEvent),
-        lastCommandSecond: engine.now, isUnix: arrival.isUnix))
+          descriptor: descriptor, wire: arrival.wire, requestsPerEvent: context.requestsPerEvent,
+          mayWatch: channel == nil),
+        lastCommandSecond: engine.now, isUnix: arrival.isUnix, channel: channel))
     let table = context.connections
     let now = engine.now
     _ = connections.with(token) { $0.note(table, now: now) }
@@ -251,6 +271,21 @@ struct Worker: ~Copyable {
     let log = context.store.value.eventLog
     if log.isWatched(.connevents) { _ = connections.with(token) { log.noteOpened($0.name) } }
     watch(token, .readable)
+  }
+
+  /// The TLS handshake has failed, or taken too long.
+  private mutating func closeAfterHandshake(_ token: UInt64) {
+    counters.add(.tlsHandshakeErrors)
+    let log = context.store.value.eventLog
+    let isVerbose = context.engine.modes.verbosity > 0
+    let host = context.host
+    _ = connections.with(token) { connection in
+      let reason = connection.channel?.failure ?? "handshake timed out"
+      log.noteHandshakeError(descriptor: connection.socket.descriptor, reason)
+      if isVerbose { host.log("SSL connection failed: \(reason)") }
+      connection.closeReason = .error
+    }
+    close(token)
   }
 
   private mutating func close(_ token: UInt64) {
@@ -263,6 +298,10 @@ struct Worker: ~Copyable {
       connection.registration = nil
       if isLogged { log.noteClosed(connection.name, connection.closeReason) }
       if isVerbose { host.log("<\(connection.socket.descriptor) connection closed.") }
+      if let channel = connection.channel {
+        if channel.isEstablished, channel.failure?.isEmpty == false { counters.add(.tlsProtocolErrors) }
+        channel.close()
+      }
       table.remove(connection.socket.descriptor)
       connection.socket.close()
     }
@@ -273,7 +312,9 @@ struct Worker: ~Copyable {
   /// Closes what has waited too long for a command; unix clients and commands under way are left alone.
   private mutating func closeIdle() {
     let now = engine.now
+    if context.tls != nil { closeHalfOpen(now) }
     let limit = context.idleTimeoutSeconds
+    guard limit > 0 else { return }
     for token in connections.tokens {
       let isIdle = connections.with(token) { connection in
         !connection.isUnix && connection.session.isIdle && connection.unsent == nil && !connection.hasBacklog
@@ -284,6 +325,17 @@ struct Worker: ~Copyable {
         _ = connections.with(token) { $0.closeReason = .idleTimeout }
         close(token)
       }
+    }
+  }
+}
+
+extension Worker {
+  private mutating func closeHalfOpen(_ now: UInt32) {
+    for token in connections.tokens {
+      let isLate = connections.with(token) { connection in
+        connection.channel.map { !$0.isEstablished && now > $0.openedSecond + Worker.handshakeTimeoutSeconds } ?? false
+      }
+      if isLate == true { closeAfterHandshake(token) }
     }
   }
 }

@@ -141,7 +141,7 @@ final class TestStore {
     _ = try Store.set(
       store, key: buffer.span.slice(ByteRange(start: 0, end: keyEnd)), clientFlags: flags,
       exptime: store.value.clockBase.exptime(exptime, now: now),
-      value: buffer.span.slice(ByteRange(start: keyEnd, end: buffer.count)), terms: StoreTerms(mode: .set), now: now)
+      value: buffer.span.slice(ByteRange(start: keyEnd, end: buffer.count)), now: now)
   }
 
   func reserve(

@@ -96,7 +96,7 @@ struct GetoptTests {
       guard case .run(let line, _) = parse(words) else { continue }
       accepted += 1
       #expect(line.threads > 0 && line.itemSizeMaxBytes % line.slabChunkMaxBytes == 0, "\(words)")
-      #expect(settingsReport(line, runtime: runtime(line)).count == 56)
+      #expect(settingsReport(line, runtime: runtime(line)).count == 67)
     }
     #expect(accepted > 1000)
   }

@@ -18,7 +18,30 @@ public struct HostFacts: Sendable {
   public var threads = 0
   public var reportsRejectedConnections = true
   public var reportsIdleKicks = false
+  /// nil without TLS.
+  public var tls: TLSFacts?
   public init() {}
+}
+
+/// What `stats` tells about TLS.
+public struct TLSFacts: Sendable {
+  /// nil without a session cache.
+  public var newSessionCount: Int?
+  public var secondsSinceRefresh: Int
+  public var certificateEndUnixSeconds: Int
+  public init(newSessionCount: Int?, secondsSinceRefresh: Int, certificateEndUnixSeconds: Int) {
+    self.newSessionCount = newSessionCount
+    self.secondsSinceRefresh = secondsSinceRefresh
+    self.certificateEndUnixSeconds = certificateEndUnixSeconds
+  }
+}
+
+/// What came of reading the certificates again.
+public enum CertificateRefresh: Sendable {
+  case done
+  case notEnabled
+  /// The old ones stay.
+  case failed(String)
 }
 
 /// One connection of `stats conns`.
@@ -50,6 +73,8 @@ public protocol Host: AnyObject, Sendable {
   func connections() -> [ConnectionFacts]
   /// Ends the process as SIGINT would, or as SIGUSR1 when graceful.
   func shutdown(graceful: Bool)
+  /// `refresh_certs`: reads the certificates again, for new connections.
+  func refreshCertificates() -> CertificateRefresh
   /// One line of the log, without a newline.
   func log(_ line: String)
   #if DEBUG_VERBS
@@ -58,6 +83,11 @@ public protocol Host: AnyObject, Sendable {
     /// Whether the system lets the process do what a confined one must not.
     var canMisbehave: Bool { get }
   #endif
+}
+
+extension Host {
+  /// Of a process without TLS.
+  public func refreshCertificates() -> CertificateRefresh { .notEnabled }
 }
 
 /// What the operator allows, fixed at start.

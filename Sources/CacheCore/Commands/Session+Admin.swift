@@ -36,8 +36,9 @@ extension Session {
       case .slabs: slabs(engine, words)
       case .lru: lru(engine, words)
       case .lruCrawler: crawler(&engine, words)
-      case .watch: watch(&engine, words)
+      case .watch: mayWatch ? watch(&engine, words) : "CLIENT_ERROR watch commands not allowed\r\n"
       case .extstore: extstore(words)
+      case .refreshCertificates: refreshCertificates(&engine)
       #if DEBUG_VERBS
         case .misbehave, .debugTime, .debugItem: debug(&engine, verb, input, range)
       #endif
@@ -47,6 +48,18 @@ extension Session {
   }
 
   private static let badFormat: StaticString = "CLIENT_ERROR bad command line format\r\n"
+
+  /// Answered whatever the words are, noreply too, as the reference does.
+  private func refreshCertificates(_ engine: inout Engine) -> StaticString? {
+    switch engine.host.refreshCertificates() {
+    case .done: engine.reply.append("OK\r\n")
+    case .notEnabled: engine.reply.append("Error TLS not enabled\r\n")
+    case .failed(let text):
+      let line = text.utf8.prefix(400).map { $0 < 0x20 ? 0x20 : $0 }
+      engine.reply.append(Array(line) + [0x0d, 0x0a])
+    }
+    return nil
+  }
 
   // slabs.
 

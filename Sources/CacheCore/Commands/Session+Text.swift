@@ -19,6 +19,11 @@ extension Session {
     var step: NextStep?
     if let command = MetaParser.command(input, start: start, end: lineEnd), position &- start >= 4 {
       step = metaLine(&engine, command, input, start: start, lineEnd, &position, end)
+    } else if TextParser.isSet(input, start: start, end: lineEnd),
+      let plain = TextParser.plainSet(input, start: start, end: lineEnd),
+      engine.set(plain, input, valueAt: position, end: end)
+    {
+      position &+= plain.valueByteCount &+ 2
     } else {
       let request = TextParser.parse(input, start: start, end: lineEnd, lineByteCount: position &- start)
       switch request {

@@ -30,7 +30,9 @@ extension Session {
       {
         // The whole command is at hand: no state in between.
         let value = input.slice(ByteRange(start: position, end: valueEnd))
-        let cas = try engine.set(header, key, value)
+        let cas = try engine.set(
+          key, clientFlags: header.clientFlags, exptime: header.exptime, value, newCAS: header.terms.newCAS,
+          marks: header.terms.marks)
         position = valueEnd &+ form.trailerByteCount
         compose(
           &engine, Response(outcome: .stored, cas: cas, valueByteCount: header.valueByteCount), form, input,
@@ -216,13 +218,32 @@ extension MetaEcho {
 }
 
 extension Engine {
+  /// A plain set whose value and its end lie at `position`: stores it and answers. Returns false, having done nothing,
+  /// when they are not all there or do not fit the cache.
+  @inline(__always)
+  mutating func set(_ plain: PlainSet, _ input: RawSpan, valueAt position: Int, end: Int) -> Bool {
+    let valueEnd = position &+ plain.valueByteCount
+    guard end &- valueEnd >= 2, input.byte(at: valueEnd) == 0x0d, input.byte(at: valueEnd &+ 1) == 0x0a else {
+      return false
+    }
+    let key = input.slice(plain.key)
+    let value = input.slice(ByteRange(start: position, end: valueEnd))
+    guard (try? set(key, clientFlags: plain.clientFlags, exptime: Int64(plain.exptime), value)) != nil else {
+      return false
+    }
+    TextComposer.compose(.stored, &reply)
+    return true
+  }
+
   /// Stores a value that is all there, and counts. Returns its CAS unique.
   @inline(__always)
-  mutating func set(_ header: StoreRequest, _ key: RawSpan, _ value: RawSpan) throws(ReservationFailure) -> UInt64 {
-    let exptime = store.value.clockBase.exptime(header.exptime, now: now)
+  mutating func set(
+    _ key: RawSpan, clientFlags: UInt32, exptime: Int64, _ value: RawSpan, newCAS: UInt64 = 0, marks: ItemFlags = []
+  ) throws(ReservationFailure) -> UInt64 {
+    let exptime = store.value.clockBase.exptime(exptime, now: now)
     if logs(.fetchers) { logLookup(key) }
     let (slabClass, cas) = try Store.set(
-      store, key: key, clientFlags: header.clientFlags, exptime: exptime, value: value, terms: header.terms, now: now)
+      store, key: key, clientFlags: clientFlags, exptime: exptime, value: value, newCAS: newCAS, marks: marks, now: now)
     counters.add(.setCommands, slabClass: slabClass)
     counters.add(.totalItems)
     if configuration.modes.countsPrefixes { notePrefix(ofSet: key) }

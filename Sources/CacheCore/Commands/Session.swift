@@ -106,10 +106,14 @@ public struct Session: ~Copyable {
   let requestsPerEvent: Int
   /// Requests came in a datagram, whose sender nobody has checked: what is endless is refused.
   let isDatagram: Bool
+  /// Whether it may become a watcher. What watchers are sent is not encrypted.
+  let mayWatch: Bool
 
   public init(
-    descriptor: Int32, wire: WireProtocol = .undecided, requestsPerEvent: Int = 0, isDatagram: Bool = false
+    descriptor: Int32, wire: WireProtocol = .undecided, requestsPerEvent: Int = 0, isDatagram: Bool = false,
+    mayWatch: Bool = true
   ) {
+    self.mayWatch = mayWatch
     self.descriptor = descriptor
     offered = wire
     self.requestsPerEvent = requestsPerEvent

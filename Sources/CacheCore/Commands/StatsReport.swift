@@ -90,6 +90,8 @@ extension Engine {
       case .counter(let counter): lines.add(name, configuration.registry.value(counter))
       case .classTotal(let counter): lines.add(name, configuration.registry.total(counter))
       case .host(let text): lines.add(name, text(facts))
+      case .hostIfAny(let figure):
+        if let number = figure(facts) { lines.add(name, String(number)) }
       case .hostWhen(let isPresent, let counter):
         if isPresent(facts) { lines.add(name, configuration.registry.value(counter)) }
       case .classStatistic(let value): lines.add(name, value(figures.statistics))

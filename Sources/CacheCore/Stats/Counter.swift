@@ -15,6 +15,8 @@ public enum Counter: Int, CaseIterable, Sendable {
   case connectionYields
   case totalItems
   case totalConnections, rejectedConnections
+  /// TLS handshakes that failed, and connections that broke the protocol after theirs.
+  case tlsHandshakeErrors, tlsProtocolErrors
   case listenDisabled, listenDisabledMicroseconds
   /// Lines for watchers that the full log had no room for. Each worker counts its own: a common cell would be fought
   /// over by all of them just when there is most to do.

@@ -121,6 +121,16 @@ extension EventLog {
     }
   }
 
+  /// A TLS handshake failed.
+  public func noteHandshakeError(descriptor: Int32, _ reason: String) {
+    guard isWatched(.connevents) else { return }
+    append(.connevents) { line in
+      line.append("conntlserr fd=", Int(descriptor))
+      line.append(" msg=")
+      line.append(text: reason)
+    }
+  }
+
   public func noteClosed(_ connection: ConnectionName, _ reason: CloseReason) {
     guard isWatched(.connevents) else { return }
     append(.connevents) { line in

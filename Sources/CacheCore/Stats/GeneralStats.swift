@@ -18,6 +18,8 @@ struct GeneralStat {
     case host((HostFacts) -> String)
     /// Present only when the predicate holds.
     case hostWhen((HostFacts) -> Bool, Counter)
+    /// Present only when there is one.
+    case hostIfAny((HostFacts) -> Int?)
     case classStatistic((ClassStatistics) -> UInt64)
     case figures((StoreFigures) -> Int)
     case store((borrowing Store) -> Int)
@@ -42,7 +44,7 @@ struct GeneralStat {
   }
 
   static func rows(versionText: String) -> [GeneralStat] {
-    process(versionText) + connections + commands + stores + network + background + logs + items
+    process(versionText) + connections + commands + stores + network + background + logs + tls + dispatch + items
   }
 
   private static func process(_ versionText: String) -> [GeneralStat] {
@@ -152,6 +154,22 @@ struct GeneralStat {
       GeneralStat("log_watcher_skipped", .store { Int($0.eventLog.skippedLineCount) }),
       GeneralStat("log_watcher_sent", .store { Int($0.eventLog.sentLineCount) }),
       GeneralStat("log_watchers", .store { $0.eventLog.watcherCount }),
+    ]
+  }
+
+  private static var tls: [GeneralStat] {
+    [
+      GeneralStat("ssl_new_sessions", .hostIfAny { $0.tls?.newSessionCount }),
+      GeneralStat("ssl_handshake_errors", .hostWhen({ $0.tls != nil }, .tlsHandshakeErrors)),
+      GeneralStat("ssl_proto_errors", .hostWhen({ $0.tls != nil }, .tlsProtocolErrors)),
+      GeneralStat("time_since_server_cert_refresh", .hostIfAny { $0.tls?.secondsSinceRefresh }),
+      // Ours alone: when the certificate ends, in seconds since 1970.
+      GeneralStat("ssl_server_cert_not_after", .hostIfAny { $0.tls?.certificateEndUnixSeconds }),
+    ]
+  }
+
+  private static var dispatch: [GeneralStat] {
+    [
       GeneralStat("unexpected_napi_ids", .zero("connections go round robin")),
       GeneralStat("round_robin_fallback", .zero("connections go round robin")),
     ]

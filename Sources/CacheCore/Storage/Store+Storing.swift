@@ -211,21 +211,21 @@ extension Store {
   }
 
   /// `set` of a value that is all there: found once, locked once, and overwritten in place where it fits. Takes the
-  /// item lock. Returns the class it counts for and the CAS unique. Of the terms only `newCAS` and the marks matter.
+  /// item lock. Returns the class it counts for and the CAS unique, which is the next one when `newCAS` is 0.
   @inline(__always)
   static func set(
-    _ store: Pinned<Store>, key: RawSpan, clientFlags: UInt32, exptime: UInt32, value: RawSpan, terms: StoreTerms,
-    now: UInt32
+    _ store: Pinned<Store>, key: RawSpan, clientFlags: UInt32, exptime: UInt32, value: RawSpan, newCAS: UInt64 = 0,
+    marks: ItemFlags = [], now: UInt32
   ) throws(ReservationFailure) -> (slabClass: Int, cas: UInt64) {
     let hash = store.value.hash(key)
     let held = store.value.locks.lock(hash)
-    let cas = store.value.newCAS(terms.newCAS)
+    let cas = store.value.newCAS(newCAS)
     let old = store.value.find(key, hash, now: now, held).item
-    if let old, let slabClass = store.value.overwrite(old, clientFlags, exptime, value, cas, terms.marks, now: now) {
+    if let old, let slabClass = store.value.overwrite(old, clientFlags, exptime, value, cas, marks, now: now) {
       return (slabClass, cas)
     }
     let slabClass = try setAnew(
-      store, old, hash, key: key, clientFlags: clientFlags, exptime: exptime, value: value, cas, terms.marks, now: now,
+      store, old, hash, key: key, clientFlags: clientFlags, exptime: exptime, value: value, cas, marks, now: now,
       held)
     return (slabClass, cas)
   }

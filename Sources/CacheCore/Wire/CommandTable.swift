@@ -6,7 +6,7 @@ enum TextVerb: UInt8, CaseIterable {
   case set, add, replace, append, prepend, cas
   case delete, incr, decr, touch
   case flushAll, verbosity, cacheMemlimit, shutdown, stats, version, quit
-  case slabs, lru, lruCrawler, watch, extstore
+  case slabs, lru, lruCrawler, watch, extstore, refreshCertificates
   #if DEBUG_VERBS
     case misbehave, debugTime, debugItem
   #endif
@@ -39,6 +39,7 @@ enum TextVerb: UInt8, CaseIterable {
     case .lruCrawler: "lru_crawler"
     case .watch: "watch"
     case .extstore: "extstore"
+    case .refreshCertificates: "refresh_certs"
     #if DEBUG_VERBS
       case .misbehave: "misbehave"
       case .debugTime: "debugtime"

@@ -68,6 +68,15 @@ struct PlainFetch: Equatable {
   var isQuiet: Bool
 }
 
+/// A text set without noreply, its numbers short and unsigned: nearly all there are. If its value is at hand too it
+/// goes a short way of its own.
+struct PlainSet: Equatable {
+  var key: ByteRange
+  var clientFlags: UInt32
+  var exptime: UInt32
+  var valueByteCount: Int
+}
+
 /// The header of a storage command; the value is still to come.
 struct StoreRequest: Equatable {
   var terms: StoreTerms
