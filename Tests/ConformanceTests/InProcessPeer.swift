@@ -13,7 +13,8 @@ final class InProcessPeer: TranscriptPeer {
 
   /// `options` as on the command line; those that are about sockets have no effect here.
   init(options: [String], users: [String] = [], pieceByteCount: Int = 32 << 10) throws {
-    guard case .run(let settings, _) = CommandLineParser.parse(options, programName: "test", isRoot: false) else {
+    let words = options + (users.isEmpty ? [] : ["-Y", "users"])
+    guard case .run(let settings, _) = CommandLineParser.parse(words, programName: "test", isRoot: false) else {
       preconditionFailure("a transcript's options are refused: \(options)")
     }
     self.pieceByteCount = pieceByteCount

@@ -1,7 +1,7 @@
 // The gate of -Y and -S under the fuzzer: whatever a client says that does not know the password, it is told errors and
-// nothing else, in the same words however its bytes are cut, nothing is carried out or counted for it, and no more
-// than a line and a token wait. The first byte chooses the way of logging in (even: -Y), the second the size of the pieces.
-// Replies after a login are SessionFuzz's business.
+// nothing else, in the same words however its bytes are cut; nothing is carried out or counted for it; no more than a
+// line and a token wait. The first byte chooses the way of logging in (even: -Y), the second the size of the pieces.
+// Replies after a login are the business of SessionFuzz.
 @testable import CacheCore
 
 enum LoginFuzz {
