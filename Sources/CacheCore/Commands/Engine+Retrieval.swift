@@ -18,24 +18,18 @@ struct HashedKey {
 }
 
 extension Engine {
-  /// Answers the keys in `range`. Takes and releases one item lock per key.
+  /// Answers a get of one key, with its END. Returns false, having done nothing, when the reply has no room for it.
   @inline(__always)
-  mutating func retrieve(_ retrieval: Retrieval, _ input: RawSpan, _ range: ByteRange) -> RetrievalEnd {
-    var words = Tokenizer(start: range.start, end: range.end)
-    let first = words.next(input)
-    guard words.isAtEnd else { return retrieveGroups(retrieval, input, range) }
-    if first.isEmpty { return .done }
-    guard first.count <= TextParser.longestKeyByteCount else { return .badKey }
-    let key = input.slice(first)
-    let hash = store.value.hash(key)
-    let isDone = retrieval.isPlain ? get(key, hash: hash) : retrieveOne(retrieval, key, hash: hash)
-    return isDone ? .done : .replyFull(position: first.start)
+  mutating func get(_ range: ByteRange, _ input: RawSpan) -> Bool {
+    let key = input.slice(range)
+    guard get(key, hash: store.value.hash(key)) else { return false }
+    TextComposer.composeEnd(&reply)
+    return true
   }
 
+  /// Answers the keys in `range`. Takes and releases one item lock per key.
   @inline(never)
-  private mutating func retrieveGroups(
-    _ retrieval: Retrieval, _ input: RawSpan, _ range: ByteRange
-  ) -> RetrievalEnd {
+  mutating func retrieve(_ retrieval: Retrieval, _ input: RawSpan, _ range: ByteRange) -> RetrievalEnd {
     var words = Tokenizer(start: range.start, end: range.end)
     while true {
       let (count, isTooLong) = readGroup(input, &words)

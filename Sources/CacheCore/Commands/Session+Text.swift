@@ -17,7 +17,9 @@ extension Session {
     if isTraced { traceLine(engine, input, ByteRange(start: start, end: lineEnd)) }
     let mark = engine.reply.mark
     var step: NextStep?
-    if let command = MetaParser.command(input, start: start, end: lineEnd), position &- start >= 4 {
+    if let key = TextParser.plainGet(input, start: start, end: lineEnd), engine.get(key, input) {
+      // That was all.
+    } else if let command = MetaParser.command(input, start: start, end: lineEnd), position &- start >= 4 {
       step = metaLine(&engine, command, input, start: start, lineEnd, &position, end)
     } else if TextParser.isSet(input, start: start, end: lineEnd),
       let plain = TextParser.plainSet(input, start: start, end: lineEnd),

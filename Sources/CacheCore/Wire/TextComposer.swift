@@ -18,6 +18,12 @@ enum TextComposer {
     }
   }
 
+  /// The end of a retrieval.
+  @inline(__always)
+  static func composeEnd(_ reply: inout ReplyBuffer) { reply.compose(8) { $0.append(word: endLine, size: 5) } }
+
+  /// "END" and CRLF as a little-endian word.
+  private static let endLine: UInt64 = 0x0a_0d44_4e45
   /// "STORED" and CRLF as a little-endian word.
   private static let storedLine: UInt64 = 0x0a0d_4445_524f_5453
 

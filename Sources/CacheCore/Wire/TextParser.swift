@@ -34,6 +34,15 @@ enum TextParser {
     return PlainSet(key: key, clientFlags: clientFlags, exptime: exptime, valueByteCount: Int(size))
   }
 
+  /// The key of a get that has only one; nil for any other line.
+  @inline(__always)
+  static func plainGet(_ input: RawSpan, start: Int, end: Int) -> ByteRange? {
+    guard end &- start > 4, input.halfWord(at: start) == 0x2074_6567 else { return nil }
+    var words = Tokenizer(start: start &+ 4, end: end)
+    let key = words.next(input)
+    return words.isAtEnd && isKey(key) ? key : nil
+  }
+
   /// Whether the line begins with "set ".
   @inline(__always)
   static func isSet(_ input: RawSpan, start: Int, end: Int) -> Bool {
