@@ -20,11 +20,12 @@ BENCH := .build/release/swiftcached-bench
 # As root a server wants to be told whom to become.
 ROOT_USER := $(if $(filter 0,$(shell id -u)),-u nobody,)
 
-BUILD_PACKAGES := libevent-dev libssl-dev pkg-config
-TEST_PACKAGES := libmemcached-dev libmemcached-tools memcached openssl php-cli php-memcached python3-pylibmc
+BUILD_PACKAGES := libevent-dev libsasl2-dev libssl-dev pkg-config
+TEST_PACKAGES := libmemcached-dev libmemcached-tools libsasl2-modules memcached openssl php-cli php-memcached \
+	python3-pylibmc
 CLIENTS_PACKAGES := golang-github-bradfitz-gomemcache-dev golang-go libcache-memcached-fast-perl \
 	libcache-memcached-perl libmemcached-tools libspymemcached-java openjdk-17-jdk-headless perl php-cli \
-	php-memcached python3-pylibmc python3-venv ruby-connection-pool ruby-dalli ruby-rack
+	php-memcached python3-pylibmc python3-venv ruby-connection-pool ruby-dalli ruby-rack sasl2-bin
 CLIENTS_PIP := aiomcache==0.8.2 emcache==1.3.3 marisa-trie==1.2.1 meta-memcache==4.3.0 meta-memcache-socket==0.3.1 \
 	pymemcache==4.0.0 python-binary-memcached==0.33.0 python-memcached==1.62 uhashring==2.5 zstandard==0.25.0
 # Apart from the others, because its module has the name of python-memcached's.

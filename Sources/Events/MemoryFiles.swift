@@ -3,11 +3,6 @@
 // (SavedStore), and when they are read and written the server's.
 import Glibc
 
-/// What the system said no to, in words.
-public struct FileFailure: Error {
-  public let text: String
-}
-
 /// An open memory file, locked for this process until it ends.
 public struct MemoryFile: Sendable {
   public let descriptor: Int32

@@ -3,6 +3,11 @@
 import CSystem
 import Glibc
 
+/// What the system said no to, in words.
+public struct FileFailure: Error {
+  public let text: String
+}
+
 public enum SystemCalls {
   public static func errorText(_ number: Int32) -> String {
     // Rule 8: strerror's text is copied before anybody can change it.
@@ -186,7 +191,35 @@ public enum SystemCalls {
     return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
   }
 
+  /// All bytes of a file, or the system's reason; what is longer than `limit` is refused.
+  public static func contents(ofFile path: String, limit: Int) -> Result<[UInt8], FileFailure> {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return .failure(FileFailure(text: errorText(errno))) }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 64 << 10)
+    while bytes.count <= limit {
+      // Rule 3: the array's own bounds.
+      let count = unsafe piece.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+      if count == 0 { return .success(bytes) }
+      if count > 0 {
+        bytes += piece[..<count]
+      } else if errno != EINTR {
+        return .failure(FileFailure(text: errorText(errno)))
+      }
+    }
+    return .failure(FileFailure(text: "larger than \(limit) bytes"))
+  }
+
   public static func removeFile(_ path: String) { _ = unsafe unlink(path) }
+
+  /// The machine's name, "localhost" when it has none.
+  public static var hostName: String {
+    var name = [CChar](repeating: 0, count: 256)
+    // Rule 3: the array's own bounds; the last byte stays 0.
+    guard unsafe gethostname(&name, name.count - 1) == 0 else { return "localhost" }
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
 
   public static func environment(_ name: String) -> String? {
     // Rule 8: copied at once; nothing changes the environment.

@@ -23,6 +23,7 @@ public enum CommandLineParser {
       }
       try CrossChecks.apply(to: &draft, isRoot: isRoot)
       try ListenGrammar.apply(to: &draft)
+      try AuthenticationChecks.checkListeners(&draft.settings)
     } catch {
       let lines = draft.warnings + [error.text]
       return .stop(

@@ -15,6 +15,7 @@ enum CrossChecks {
     if draft.slabSizesText != nil { draft.settings.slabTableWasGiven = true }
     if !draft.settings.lruMaintainer { draft.settings.evictionPolicy = .flat }
     try checkLists(draft.settings)
+    try AuthenticationChecks.checkProtocol(&draft)
     try checkPorts(draft.settings)
     try checkTLS(draft.settings)
     if !draft.settings.portWasGiven && draft.settings.udpPort != 0 { draft.settings.port = draft.settings.udpPort }

@@ -92,8 +92,9 @@ extension Settings {
       "listening on \(place) without authentication\(udp): keep strangers away from it, or give -l an inner address")
   }
 
-  /// Whether every client must say who it is, which a certificate does.
+  /// Whether every client must say who it is: by a password, or by a certificate.
   private var isAuthenticated: Bool {
+    if saslEnabled || authFilePath != nil { return true }
     let addresses = listenAddresses.isEmpty ? [ListenAddress()] : listenAddresses.filter(\.isPublic)
     return tls.isEnabled && udpPort == 0
       && addresses.allSatisfy { $0.tls == .mutual || ($0.tls == nil && tls.verifyMode >= 2) }

@@ -62,6 +62,7 @@ extension OptionTable {
   }
 
   static func bindingProtocol(_ draft: inout Draft, _ value: String) throws(OptionError) {
+    draft.bindingWasGiven = true
     switch value {
     case "auto": draft.settings.bindingProtocol = .automatic
     case "ascii": draft.settings.bindingProtocol = .ascii

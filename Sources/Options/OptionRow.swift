@@ -67,6 +67,8 @@ struct Draft: Sendable {
   var slabSizesText: String?
   /// `-o slab_chunk_max` came before, so `no_modern` leaves it alone.
   var slabChunkMaxWasGiven = false
+  /// -B came: -S and -Y choose a protocol only when nobody else did.
+  var bindingWasGiven = false
   /// `-o lru_policy` came: what tunes another order does not choose it.
   var policyWasGiven = false
 }

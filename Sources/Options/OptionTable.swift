@@ -70,14 +70,19 @@ public enum OptionTable {
     OptionRow(
       "I", "max-item-size", value: "<size>", .memory, "largest item; suffix k or m (default: 1m, from 1k to 1024m)",
       .run(itemSizeMax)),
-    OptionRow("S", "enable-sasl", .access, "SASL authentication", .nothing, .needsSupport("SASL")),
+    OptionRow(
+      "S", "enable-sasl", .access,
+      "clients log in by SASL; only the binary protocol is spoken. Users: the file named by MEMCACHED_SASL_PWDB, or "
+        + "else those of Cyrus SASL", .set(\.saslEnabled, to: true)),
     OptionRow("F", "disable-flush-all", .access, "refuse the \"flush_all\" command", .set(\.flushEnabled, to: false)),
     OptionRow(
       "X", "disable-dumping", .access, "refuse the commands that list keys: cachedump, metadump, mgdump",
       .set(\.dumpEnabled, to: false)),
     OptionRow("W", "disable-watch", .access, "refuse the \"watch\" command", .set(\.watchEnabled, to: false)),
     OptionRow(
-      "Y", "auth-file", value: "<path>", .access, "users and passwords for the text protocol", .nothing, .notInBuild),
+      "Y", "auth-file", value: "<path>", .access,
+      "clients log in with a line user:password of this file; only text is spoken",
+      .run { draft, value in draft.settings.authFilePath = value }),
     OptionRow(
       "e", "memory-file", value: "<path>", .memory,
       "keep items in this file over a restart; best on a tmpfs (/dev/shm/...)",

@@ -152,6 +152,10 @@ public struct Settings: Sendable {
 
   // Gates
   public var shutdownCommandEnabled = false
+  /// -S.
+  public var saslEnabled = false
+  /// -Y: the file with the users of the text protocol; nil means that nobody logs in.
+  public var authFilePath: String?
   public var flushEnabled = true
   public var dumpEnabled = true
   public var watchEnabled = true

@@ -68,8 +68,8 @@ public enum SettingsReport {
       ("cas_enabled", yesNo(settings.casEnabled)),
       ("tcp_backlog", "\(settings.listenBacklog)"),
       ("binding_protocol", settings.bindingProtocol.rawValue),
-      ("auth_enabled_sasl", "no"),
-      ("auth_enabled_ascii", "no"),
+      ("auth_enabled_sasl", yesNo(settings.saslEnabled)),
+      ("auth_enabled_ascii", settings.authFilePath ?? "no"),
     ]
   }
 

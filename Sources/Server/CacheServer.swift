@@ -15,6 +15,7 @@ public struct StartFailure: Error {
 public struct CacheServer: ~Copyable {
   private let settings: Settings
   private let manager: ServiceManager
+  private let authentication: AuthenticationSource?
   private let store: Pinned<Store>
   private let clock: StoreClock
   private let connections: ConnectionTable
@@ -37,11 +38,13 @@ public struct CacheServer: ~Copyable {
   private static let signalToken: UInt64 = 1 << 34
 
   private init(
-    _ settings: Settings, loop: consuming EventLoop, clock: StoreClock, store: Pinned<Store>, mailboxes: [Mailbox],
-    watcherBell: Wakeup, manager: ServiceManager, tls: TLSService?, restart: WarmRestart?
+    _ settings: Settings, _ authentication: AuthenticationSource?, loop: consuming EventLoop, clock: StoreClock,
+    store: Pinned<Store>, mailboxes: [Mailbox], watcherBell: Wakeup, manager: ServiceManager, tls: TLSService?,
+    restart: WarmRestart?
   ) {
     self.tls = tls
     self.settings = settings
+    self.authentication = authentication
     self.restart = restart
     self.manager = manager
     self.loop = loop
@@ -59,8 +62,8 @@ public struct CacheServer: ~Copyable {
   }
 
   /// Reserves the memory, starts the threads and opens the listeners, or takes over those that were passed.
-  public static func start(
-    _ settings: Settings, _ manager: ServiceManager
+  static func start(
+    _ settings: Settings, _ authentication: AuthenticationSource?, _ manager: ServiceManager
   ) throws(StartFailure) -> CacheServer {
     guard let loop = EventLoop() else { throw StartFailure(message: "failed to create an event base", exitStatus: 1) }
     // What may fail comes before the items of an earlier server are taken over: it must not cost them.
@@ -76,8 +79,8 @@ public struct CacheServer: ~Copyable {
     let restart = try WarmRestart.open(settings)
     let (store, clock) = if let restart { try restart.makeStore(settings) } else { try makeStore(settings) }
     var server = CacheServer(
-      settings, loop: loop, clock: clock, store: store, mailboxes: mailboxes, watcherBell: watcherBell,
-      manager: manager, tls: tls, restart: restart)
+      settings, authentication, loop: loop, clock: clock, store: store, mailboxes: mailboxes,
+      watcherBell: watcherBell, manager: manager, tls: tls, restart: restart)
     if settings.verbosity > 1 { SystemCalls.printError(store.value.slabTable) }
     do {
       try server.startThreads()
@@ -158,6 +161,7 @@ public struct CacheServer: ~Copyable {
       modes: modes, prefixes: PrefixCounts(delimiter: settings.prefixDelimiter),
       registry: CounterRegistry(sets: sets + [mainCounters]), versionText: Version.level)
     engine.permissions = Permissions(settings)
+    engine.authentication = authentication?.authentication
     let context = WorkerContext(
       store: store, clock: clock, connections: connections, engine: engine, host: host, watchers: watchers,
       idleTimeoutSeconds: settings.idleTimeoutSeconds,
@@ -386,6 +390,7 @@ public struct CacheServer: ~Copyable {
 
   /// A hang-up: files are read again.
   private func reload() {
+    authentication?.reload()
     if let complaint = tls?.reload() {
       host.log("The certificates could not be read again, the old ones stay: \(complaint)")
     }

@@ -40,12 +40,14 @@ public enum Startup {
     try raiseLimits(settings)
     let manager = ServiceManager()
     try changeUser(settings)
+    // As the user who will read it again, and while there is a terminal for what is wrong with it.
+    let authentication = try AuthenticationSource(settings)
     if settings.daemonize,
       !SystemCalls.daemonize(keepingDirectory: settings.coreDumps, keepingOutput: settings.verbosity > 0)
     {
       throw StartFailure(message: "failed to daemon() in order to daemonize", exitStatus: 1)
     }
-    let server = try CacheServer.start(settings, manager)
+    let server = try CacheServer.start(settings, authentication, manager)
     // After the memory was reserved: a limit then makes locking fail, and not the start.
     if settings.lockMemory, let reason = SystemCalls.lockMemory() {
       SystemCalls.printError("warning: -k invalid, mlockall() failed: \(reason)\n")

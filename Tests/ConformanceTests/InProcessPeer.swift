@@ -12,14 +12,17 @@ final class InProcessPeer: TranscriptPeer {
   private var received: [Int: [UInt8]] = [:]
 
   /// `options` as on the command line; those that are about sockets have no effect here.
-  init(options: [String], pieceByteCount: Int = 32 << 10) {
-    guard case .run(let settings, _) = CommandLineParser.parse(options, programName: "test", isRoot: false) else {
+  init(options: [String], users: [String] = [], pieceByteCount: Int = 32 << 10) throws {
+    let words = options + (users.isEmpty ? [] : ["-Y", "users"])
+    guard case .run(let settings, _) = CommandLineParser.parse(words, programName: "test", isRoot: false) else {
       preconditionFailure("a transcript's options are refused: \(options)")
     }
     self.pieceByteCount = pieceByteCount
+    let accounts = try users.isEmpty ? nil : Accounts(Array(users.joined(separator: "\n").utf8), .authenticationFile)
     server = InProcessServer(
       StoreConfiguration(settings, startedAtUnixSeconds: 0), permissions: Permissions(settings),
-      delimiter: settings.prefixDelimiter, countsPrefixes: settings.detailEnabled
+      delimiter: settings.prefixDelimiter, countsPrefixes: settings.detailEnabled,
+      authentication: accounts.map { .token(AccountBook($0)) }
     ) { modes, store in
       let runtime = RuntimeSettings(
         memoryLimitBytes: store.value.memoryLimitBytes, verbosity: modes.verbosity, oldestSeconds: 0,

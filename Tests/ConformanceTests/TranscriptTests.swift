@@ -96,7 +96,14 @@ extension Way {
   }
 
   private func playOverSocket(_ transcript: Transcript, _ way: Way) throws -> TranscriptScore {
-    let server = try ServerProcess(way == .reference ? .reference : .ours, arguments: transcript.options)
+    let users = FileManager.default.temporaryDirectory.appendingPathComponent("transcript-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: users) }
+    if !transcript.users.isEmpty {
+      try transcript.users.map { $0 + "\n" }.joined().write(to: users, atomically: true, encoding: .utf8)
+    }
+    let server = try ServerProcess(
+      way == .reference ? .reference : .ours,
+      arguments: transcript.options + (transcript.users.isEmpty ? [] : ["-Y", users.path]))
     defer { server.stop(SIGKILL) }
     let peer = SocketPeer(port: server.port, pieceByteCount: way == .oursByByte ? 1 : .max)
     var player = TranscriptPlayer(transcript, side: way == .reference ? .reference : .ours, peer: peer)
@@ -104,7 +111,8 @@ extension Way {
   }
 
   private func playInProcess(_ transcript: Transcript, pieceByteCount: Int) throws -> TranscriptScore {
-    let peer = InProcessPeer(options: transcript.options, pieceByteCount: pieceByteCount)
+    let peer = try InProcessPeer(
+      options: transcript.options, users: transcript.users, pieceByteCount: pieceByteCount)
     var player = TranscriptPlayer(transcript, side: .ours, peer: peer)
     return try player.play()
   }

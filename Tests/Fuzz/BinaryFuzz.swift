@@ -106,8 +106,9 @@ enum BinaryFuzz {
         change.vivifyExptime.map({ UInt64($0) }) ?? 0xffff_ffff == exptime
       else { return "not what the packet says" }
     case .stats(let words): return words == keyRange ? nil : "another key"
-    case .refused(let refusal, _, let swallow):
-      guard refusal == .unknownCommand, swallow == header.valueByteCount else { return "not a refusal of SASL" }
+    case .login(.start(let mechanism)): return mechanism == keyRange && opcode == .saslAuthenticate ? nil : "no start"
+    case .login(.step): return opcode == .saslStep ? nil : "no step"
+    case .login(.mechanisms): return opcode == .saslMechanisms ? nil : "no list"
     case .flushAll(let exptime, _):
       let delay = header.extrasByteCount == 4 ? number(input, extras, 4) : 0
       return UInt64(exptime) == delay ? nil : "another delay"

@@ -20,7 +20,7 @@ struct FuzzPlay {
 }
 
 /// Answers the commands that ask about the process, with constants.
-private final class FuzzHost: Host {
+final class FuzzHost: Host {
   func facts() -> HostFacts { HostFacts() }
   func settings() -> [(name: String, value: String)] { [("maxbytes", "1")] }
   func connections() -> [ConnectionFacts] {

@@ -13,6 +13,7 @@ struct FuzzTarget: Sendable {
     FuzzTarget(name: "meta", objection: MetaFuzz.objection),
     FuzzTarget(name: "binary", objection: BinaryFuzz.objection),
     FuzzTarget(name: "session", objection: SessionFuzz.objection),
+    FuzzTarget(name: "login", objection: LoginFuzz.objection),
   ]
 
   static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

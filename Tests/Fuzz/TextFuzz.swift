@@ -109,7 +109,7 @@ enum TextFuzz {
       isRight = text(0) == "\(verb.wireName)" && split(line, range) == Array(words.dropFirst())
     case .shutdown, .version, .quit: isRight = text(0) == "\(request.verb)"
     case .refused, .foreignProtocol: isRight = true
-    case .fetch, .describe, .noop: isRight = false
+    case .fetch, .describe, .noop, .login: isRight = false
     }
     return isRight ? nil : "\(request) is not what the words say"
   }
@@ -156,7 +156,7 @@ enum TextFuzz {
     case .quit: return utf8("quit")
     case .foreignProtocol: return utf8("GET / HTTP/1.1")
     case .administer(let verb, let words): return join(utf8("\(verb.wireName)"), bytes(words))
-    case .refused, .fetch, .describe, .noop: return nil
+    case .refused, .fetch, .describe, .noop, .login: return nil
     }
   }
 }
@@ -207,7 +207,8 @@ extension Request {
       return .touch(key: change(key), exptime: exptime, isQuiet: isQuiet)
     case .stats(let words): return .stats(words: change(words))
     case .administer(let verb, let words): return .administer(verb, words: change(words))
-    case .flushAll, .verbosity, .memoryLimit, .shutdown, .version, .quit, .foreignProtocol, .refused, .noop:
+    case .login(.start(let mechanism)): return .login(.start(mechanism: change(mechanism)))
+    case .flushAll, .verbosity, .memoryLimit, .shutdown, .version, .quit, .foreignProtocol, .refused, .noop, .login:
       return self
     }
   }

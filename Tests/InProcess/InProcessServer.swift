@@ -31,20 +31,26 @@ public final class InProcessServer {
     var session: Session
     var input = ByteBuffer(capacity: 64 << 10)
     var isClosed = false
-    init(descriptor: Int32) { session = Session(descriptor: descriptor) }
+    init(descriptor: Int32, offered: WireProtocol, isDatagram: Bool) {
+      session = Session(descriptor: descriptor, wire: offered, isDatagram: isDatagram)
+    }
   }
 
   public let store: Pinned<Store>
   public let host: InProcessHost
   private var engine: Engine
   private var clients: [Int: Client] = [:]
+  /// What the listener of new clients offers.
+  public var offered = WireProtocol.undecided
+  /// Whether what new clients send comes in datagrams.
+  public var areDatagrams = false
   /// Seconds of the store's clock; tests add to it.
   public private(set) var now = ClockBase.startSeconds
 
   public init(
     _ configuration: StoreConfiguration = StoreConfiguration(), permissions: Permissions = Permissions(),
     delimiter: UInt8 = 0x3a, countsPrefixes: Bool = false, replyByteCount: Int = 64 << 10,
-    gatherThresholdByteCount: Int = 16 << 10,
+    gatherThresholdByteCount: Int = 16 << 10, authentication: Authentication? = nil,
     settingsRows: @escaping @Sendable (Modes, Pinned<Store>) -> [(name: String, value: String)] = { _, _ in [] }
   ) {
     var configuration = configuration
@@ -60,6 +66,7 @@ public final class InProcessServer {
       modes: modes, prefixes: PrefixCounts(delimiter: delimiter),
       registry: CounterRegistry(sets: [counters]), versionText: "1.6.45")
     engineConfiguration.permissions = permissions
+    engineConfiguration.authentication = authentication
     engineConfiguration.replyByteCount = replyByteCount
     engineConfiguration.gatherThresholdByteCount = gatherThresholdByteCount
     engine = Engine(engineConfiguration, store: store, counters: counters, host: host)
@@ -78,6 +85,9 @@ public final class InProcessServer {
       store.value.tick(now: now)
     }
   }
+
+  /// How many bytes client `index` has sent that nobody has dealt with yet.
+  public func waitingByteCount(_ index: Int = 1) -> Int { clients[index]?.input.count ?? 0 }
 
   /// Whether the server has closed client `index`.
   public func isClosed(_ index: Int = 1) -> Bool { clients[index]?.isClosed ?? false }
@@ -102,7 +112,7 @@ public final class InProcessServer {
   }
 
   private func sendPiece(_ piece: [UInt8], client index: Int) -> [UInt8] {
-    let client = clients[index] ?? Client(descriptor: Int32(index))
+    let client = clients[index] ?? Client(descriptor: Int32(index), offered: offered, isDatagram: areDatagrams)
     clients[index] = client
     guard !client.isClosed else { return [] }
     engine.now = now

@@ -4,10 +4,13 @@ import Foundation
 import TestSupport
 
 /// Starts the server with these arguments (and the user that root must name); does not wait for anything.
-func launch(_ arguments: [String], errors: Int32? = nil) throws -> ChildProcess {
+func launch(
+  _ arguments: [String], environment: [String: String] = [:], errors: Int32? = nil
+) throws -> ChildProcess {
   try ChildProcess(
     path: ServerProcess.executable(ServerProcess.defaultProgram).path,
-    arguments: (getuid() == 0 ? ["-u", "root"] : []) + arguments, errors: errors)
+    arguments: (getuid() == 0 ? ["-u", "root"] : []) + arguments,
+    environment: ProcessInfo.processInfo.environment.merging(environment) { $1 }, errors: errors)
 }
 
 /// A new folder under the temporary one, removed with this object.

@@ -24,18 +24,26 @@ public final class ServerProcess {
 
   /// Starts `program` on 127.0.0.1 with `arguments` after the port and waits until it accepts connections.
   /// Throws `StartError` when the program is missing, exits, or does not accept within ten seconds.
-  public convenience init(_ program: Program = defaultProgram, arguments: [String] = []) throws {
-    try self.init(program, listening: .port(ServerProcess.freePort()), arguments: arguments)
+  /// `environment` is added to the inherited one.
+  public convenience init(
+    _ program: Program = defaultProgram, arguments: [String] = [], environment: [String: String] = [:]
+  ) throws {
+    try self.init(
+      program, listening: .port(ServerProcess.freePort()), arguments: arguments, environment: environment)
   }
 
   /// The same with the listening place chosen by the caller.
-  public init(_ program: Program = defaultProgram, listening: Listening, arguments: [String] = []) throws {
+  public init(
+    _ program: Program = defaultProgram, listening: Listening, arguments: [String] = [],
+    environment: [String: String] = [:]
+  ) throws {
     port = listening.port
     var all = listening.arguments
     if getuid() == 0 { all += ["-u", "root"] }
     errorOutput = Pipe()
     process = try ChildProcess(
       path: ServerProcess.executable(program).path, arguments: all + arguments,
+      environment: ProcessInfo.processInfo.environment.merging(environment) { $1 },
       errors: errorOutput.fileHandleForWriting.fileDescriptor)
     try errorOutput.fileHandleForWriting.close()
     let deadline = Date().addingTimeInterval(10)

@@ -15,6 +15,8 @@ public struct Transcript: Sendable {
   public let about: String
   /// Server arguments (`options: -m 64 -C`).
   public let options: [String]
+  /// `users: user:password`, a line each: what stands in the file of the server's -Y; without any there is no -Y.
+  public let users: [String]
   /// `needs: socket`: the transcript is about a process or its connections and cannot run against a peer in process.
   public let needsSocket: Bool
   /// `ours only: reason`: what the transcript shows does not exist in the oracle; it is not played against it.
@@ -96,8 +98,8 @@ extension Transcript {
     var parser = TranscriptParser(name: name)
     try parser.parse(text)
     self.init(
-      name: name, about: parser.about.joined(separator: " "), options: parser.options, needsSocket: parser.needsSocket,
-      oursOnly: parser.oursOnly, steps: parser.steps)
+      name: name, about: parser.about.joined(separator: " "), options: parser.options, users: parser.users,
+      needsSocket: parser.needsSocket, oursOnly: parser.oursOnly, steps: parser.steps)
   }
 
   public init(contentsOf file: URL) throws {
@@ -110,6 +112,7 @@ private struct TranscriptParser {
   let name: String
   var about: [String] = []
   var options: [String] = []
+  var users: [String] = []
   var needsSocket = false
   var oursOnly: String?
   var steps: [Transcript.Step] = []
@@ -154,6 +157,8 @@ private struct TranscriptParser {
       try finishBlock()
       if let rest = line.rest(after: "options: "), steps.isEmpty {
         options += rest.split(separator: " ").map(String.init)
+      } else if let user = line.rest(after: "users: "), steps.isEmpty {
+        users.append(user)
       } else if line == "needs: socket", steps.isEmpty {
         needsSocket = true
       } else if let reason = line.rest(after: "ours only: "), steps.isEmpty {

@@ -43,6 +43,8 @@ class Client:
     output: str = "tap"
     # What Debian's memcached needs to be told for this client.
     reference_options: tuple = ()
+    # How it logs in, one of LOGINS; the empty one needs no login.
+    login: str = ""
     version: tuple = ()
 
 
@@ -61,6 +63,42 @@ def capable(protocol, address):
 
 def users(protocol, address):
     return (["--binary"] if protocol == "binary" else []) + [address.split(":")[1]]
+
+
+USER, PASSWORD = "web", "correct-horse"
+
+
+def write(path, text):
+    path.write_text(text)
+    path.chmod(0o644)
+    return str(path)
+
+
+def token(folder):
+    return ["-Y", write(folder / "users", f"{USER}:{PASSWORD}\n")], {}
+
+
+def database(folder):
+    return ["-S"], {"MEMCACHED_SASL_PWDB": write(folder / "pwdb", f"{USER}@{socket.gethostname()}:{PASSWORD}\n")}
+
+
+def cyrus(folder):
+    write(folder / "memcached.conf", f"mech_list: plain\nsasldb_path: {folder}/sasldb2\n")
+    words = ["saslpasswd2", "-p", "-c", "-a", "memcached", "-f", folder / "sasldb2", "-u", socket.gethostname(), USER]
+    made = subprocess.run(words, input=PASSWORD, text=True, capture_output=True)
+    if made.returncode != 0:
+        raise RuntimeError(f"saslpasswd2: {made.stderr.strip()}")
+    (folder / "sasldb2").chmod(0o644)
+    return ["-S"], {"SASL_CONF_PATH": str(folder)}
+
+
+# What a server is told so that USER can log in: its options and its environment.
+LOGINS = {"": lambda folder: ([], {}), "-Y": token, "-S": database, "-S Cyrus": cyrus}
+
+
+def logins(name, command, kinds, sockets=("tcp", "unix"), quick=False, **environment):
+    return [Client(f"{name}, {kind}", command, TEXT if kind == "-Y" else BINARY, sockets, environment=environment,
+                   quick=quick and kind != "-S Cyrus", login=kind) for kind in kinds]
 
 
 TEXT, BINARY, META = ("text",), ("binary",), ("meta",)
@@ -89,6 +127,14 @@ CLIENTS = [
     Client("gomemcache", ["go", "run", HERE / "go/gomemcache.go"], TEXT,
            environment={"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "-p=1"},
            version=debian("golang-github-bradfitz-gomemcache-dev")),
+    # These three log in over TCP only, whatever the server.
+    *logins("php-memcached", ["php", HERE / "php/login.php"], ["-S", "-S Cyrus"], ("tcp",), True),
+    *logins("pylibmc", python("login.py"), ["-S", "-S Cyrus"], ("tcp",), True, CLIENT="pylibmc"),
+    *logins("python-binary-memcached", python("login.py"), ["-S", "-S Cyrus"], ("tcp",),
+            CLIENT="python-binary-memcached"),
+    *logins("Dalli", ["ruby", HERE / "ruby/login.rb"], ["-S", "-S Cyrus"]),
+    *logins("pymemcache", python("login.py"), ["-Y"], CLIENT="pymemcache"),
+    *logins("emcache", python("login.py"), ["-Y"], CLIENT="emcache"),
 ]
 
 
@@ -105,7 +151,7 @@ class Row:
 class Server:
     """A server process of its own on a free port of 127.0.0.1, or on a socket file."""
 
-    def __init__(self, kind, folder, more):
+    def __init__(self, kind, folder, more, environment):
         self.errors = open(folder / "errors", "w+b")
         if kind == "unix":
             self.address = str(folder / "socket")
@@ -118,7 +164,8 @@ class Server:
             self.listening = (socket.AF_INET, ("127.0.0.1", port))
             options = ["-l", "127.0.0.1", "-p", str(port)]
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        self.process = subprocess.Popen([SERVER, *user, *options, *more], stdout=self.errors, stderr=self.errors)
+        self.process = subprocess.Popen([SERVER, *user, *options, *more], stdout=self.errors, stderr=self.errors,
+                                        env={**os.environ, **environment})
         self.wait_until_it_listens()
 
     def wait_until_it_listens(self):
@@ -200,7 +247,8 @@ def run(client, protocol, kind):
             if client.version:
                 row.version = subprocess.run(client.version, capture_output=True, text=True).stdout.strip()
             more = client.reference_options if os.path.basename(SERVER) == "memcached" else ()
-            server = Server(kind, pathlib.Path(folder), more)
+            options, environment = LOGINS[client.login](pathlib.Path(folder))
+            server = Server(kind, pathlib.Path(folder), [*more, *options], environment)
             try:
                 arguments = (client.arguments or (lambda *both: both))(protocol, server.address)
                 ended = subprocess.run(
@@ -245,6 +293,8 @@ def main():
     chosen = [
         client for client in CLIENTS
         if (client.quick or not options.quick)
+        # Debian's memcached is built without the password database.
+        and not (client.login == "-S" and os.path.basename(SERVER) == "memcached")
         and (not options.names or client.name.lower().startswith(tuple(options.names)))
     ]
     if not chosen:

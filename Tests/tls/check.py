@@ -362,6 +362,31 @@ def half_open():
         check("and counted", int(server.stats(client)["ssl_handshake_errors"]) >= 1)
 
 
+def logging_in():
+    """A certificate opens the door of TLS, and no other: with -Y and -S there is still a login behind it."""
+    with open(path("users"), "w") as file:
+        file.write("user:word\n")
+    with Server("-Y", path("users"), listen="127.0.0.1:{port},notls:127.0.0.1:{other}") as server:
+        for port, tls in [(server.port, True), (server.other, False)]:
+            client = Client(port, tls=tls)
+            client.send(b"get key\r\n")
+            check(f"-Y, TLS {tls}: nothing before the login", client.line() == b"CLIENT_ERROR unauthenticated")
+            check(f"-Y, TLS {tls}: a wrong password", client.set(b"any", b"user wrod").endswith(b"authentication failure"))
+            check(f"-Y, TLS {tls}: the right one", client.set(b"any", b"user word") == b"STORED")
+            check(f"-Y, TLS {tls}: and then everything", client.get(b"any") is None)
+    header = lambda opcode, key=b"", value=b"": struct.pack(
+        ">BBHBBHIIQ", 0x80, opcode, len(key), 0, 0, 0, len(key) + len(value), 0, 0) + key + value
+    os.environ["MEMCACHED_SASL_PWDB"] = path("users")
+    with Server("-S") as server:
+        for password, status in [(b"wrod", 0x20), (b"word", 0)]:
+            client = Client(server.port)
+            client.send(header(0x21, b"PLAIN", b"\0user\0" + password) + header(0x0A))
+            reply = client.bytes(24)
+            client.bytes(reply[11])
+            check(f"-S over TLS: {password}", reply[7] == status and client.bytes(24)[7] == status)
+    del os.environ["MEMCACHED_SASL_PWDB"]
+
+
 def complaints():
     def start(*options):
         words = [SERVER, "-p", str(free_port()), "-U", "0"] + (["-u", "nobody"] if os.geteuid() == 0 else [])
@@ -399,6 +424,7 @@ def main():
     threads()
     client_certificates()
     reloading()
+    logging_in()
     garbage(arguments.garbage)
     half_open()
     print(f"{checks} checks passed")

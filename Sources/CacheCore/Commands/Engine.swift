@@ -5,6 +5,8 @@
 /// What all engines of a process share, settled at start.
 public struct EngineConfiguration: Sendable {
   public var permissions = Permissions()
+  /// nil: whoever connects may do everything.
+  public var authentication: Authentication?
   public var modes: Modes
   public var prefixes: PrefixCounts
   public var registry: CounterRegistry

@@ -24,7 +24,8 @@ extension Engine {
     case .memoryLimit(let megabytes, _): return changeMemoryLimit(megabytes: Int(megabytes))
     case .shutdown(let mode, _): return shutDown(mode)
     case .refused(let refusal, _, _): return .refused(refusal)
-    case .retrieve, .fetch, .store, .describe, .stats, .administer, .noop, .version, .quit, .foreignProtocol:
+    case .retrieve, .fetch, .store, .describe, .stats, .administer, .noop, .version, .login, .quit,
+      .foreignProtocol:
       preconditionFailure("the session handles these itself")
     }
   }

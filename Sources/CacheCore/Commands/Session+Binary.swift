@@ -49,6 +49,8 @@ extension Session {
       }
     case .store(let storeRequest):
       beginUpload(&engine, storeRequest, .binary(header), input, &position, end)
+    case .login(let saslRequest):
+      return login(&engine, saslRequest, header, input, start: start, &position, end)
     default:
       answer(&engine, request, header, input)
     }
@@ -82,11 +84,11 @@ extension Session {
   }
 
   /// Answers the refusal when `swallow` bytes of the body are thrown away.
-  private mutating func refuse(_ refusal: Refusal, _ header: BinaryHeader, swallow: Int) {
+  mutating func refuse(_ refusal: Refusal, _ header: BinaryHeader, swallow: Int) {
     begin(.swallowing(Swallowing(left: swallow, refusal: refusal, isQuiet: false, form: .binary(header))))
   }
 
-  private mutating func close(_ position: inout Int, _ end: Int) -> NextStep {
+  mutating func close(_ position: inout Int, _ end: Int) -> NextStep {
     begin(.closing)
     position = end
     return .close

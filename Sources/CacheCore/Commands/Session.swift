@@ -94,7 +94,12 @@ public struct Session: ~Copyable {
   /// Whether the client owes nothing and is owed nothing: the next byte begins a request. Kept beside the state, whose
   /// case is dear to find out.
   public private(set) var isIdle = true
-  var wire: WireProtocol
+  /// What the listener lets its clients speak.
+  let offered: WireProtocol
+  /// Who reads the bytes; Session+Login says how it changes.
+  var stage = Stage.undecided
+  /// The login by SASL that was begun.
+  var conversation: (any SASLConversation)?
   /// Names the connection in the log.
   public let descriptor: Int32
   /// Requests that one call of `process` may begin; 0 = no limit but the bytes at hand.
@@ -110,7 +115,7 @@ public struct Session: ~Copyable {
   ) {
     self.mayWatch = mayWatch
     self.descriptor = descriptor
-    self.wire = wire
+    offered = wire
     self.requestsPerEvent = requestsPerEvent
     self.isDatagram = isDatagram
   }
@@ -178,7 +183,7 @@ public struct Session: ~Copyable {
         if requests == requestsPerEvent { return .yield }
         requests &+= 1
       }
-      if wire == .text {
+      if stage == .text {
         if let step = textLine(&engine, input, &position, end) { return step }
       } else if let step = firstOrBinary(&engine, input, &position, end) {
         return step
@@ -186,14 +191,19 @@ public struct Session: ~Copyable {
     }
   }
 
-  /// The first byte of a connection decides what it speaks for good.
   @inline(never)
   private mutating func firstOrBinary(
     _ engine: inout Engine, _ input: RawSpan, _ position: inout Int, _ end: Int
   ) -> NextStep? {
-    if wire == .undecided { wire = input.byte(at: position) == BinaryHeader.requestMagic ? .binary : .text }
-    if wire == .binary { return binaryPackets(&engine, input, &position, end) }
-    return textLine(&engine, input, &position, end)
+    if stage == .binary { return binaryPackets(&engine, input, &position, end) }
+    if stage == .undecided { stage = decide(engine, firstByte: input.byte(at: position)) }
+    switch stage {
+    case .text: return textLine(&engine, input, &position, end)
+    case .binary: return binaryPackets(&engine, input, &position, end)
+    case .lockedText: return lockedLine(&engine, input, &position, end)
+    case .lockedBinary: return lockedPacket(&engine, input, &position, end)
+    case .undecided: return close(&position, end)
+    }
   }
 
   // Going on in the middle of something.
@@ -311,7 +321,7 @@ extension Request {
     case .delete(let request): request.isQuiet
     case .arithmetic(let request): request.isQuiet
     case .store(let request): request.isQuiet
-    case .retrieve, .fetch, .describe, .stats, .administer, .noop, .version, .foreignProtocol: false
+    case .retrieve, .fetch, .describe, .stats, .administer, .noop, .version, .login, .foreignProtocol: false
     }
   }
 }

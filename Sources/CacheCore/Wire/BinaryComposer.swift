@@ -11,12 +11,14 @@ enum BinaryStatus: UInt16 {
   case notStored = 0x05
   case nonNumeric = 0x06
   case authenticationFailed = 0x20
+  /// The client is to answer the value with a step.
+  case authenticationContinues = 0x21
   case unknownCommand = 0x81
   case outOfMemory = 0x82
 
   var text: StaticString {
     switch self {
-    case .success: ""
+    case .success, .authenticationContinues: ""
     case .notFound: "Not found"
     case .exists: "Data exists for key."
     case .tooLarge: "Too large."
@@ -91,7 +93,7 @@ enum BinaryComposer {
     case .unknownCommand: compose(request, .unknownCommand, &reply)
     case .tooLarge: compose(request, .tooLarge, &reply)
     case .nonNumericValue: compose(request, .nonNumeric, &reply)
-    case .flushNotAllowed: compose(request, .authenticationFailed, &reply)
+    case .flushNotAllowed, .unauthenticated: compose(request, .authenticationFailed, &reply)
     case .noMemoryForStore: composeNoMemory("Out of memory allocating item", request, &reply)
     case .noMemoryForNewItem: composeNoMemory("Out of memory allocating new item", request, &reply)
     case .noMemory: composeNoMemory("Out of memory incrementing value", request, &reply)

@@ -114,6 +114,14 @@ enum BinaryOpcode: UInt8, CaseIterable {
     }
   }
 
+  /// Served before the login: without these nobody could log in, or ask whom he talks to.
+  var needsNoLogin: Bool {
+    switch self {
+    case .version, .saslMechanisms, .saslAuthenticate, .saslStep: true
+    default: false
+    }
+  }
+
   @inline(__always)
   var isQuiet: Bool {
     switch self {

@@ -70,8 +70,9 @@ enum BinaryParser {
     case .noop: return .noop
     case .version: return .version
     case .stat: return .stats(words: key.range)
-    case .saslMechanisms, .saslAuthenticate, .saslStep:
-      return .refused(.unknownCommand, isQuiet: false, swallow: header.valueByteCount)
+    case .saslMechanisms: return .login(.mechanisms)
+    case .saslAuthenticate: return .login(.start(mechanism: key.range))
+    case .saslStep: return .login(.step)
     }
   }
 

@@ -129,6 +129,14 @@ enum ShutdownMode {
   case invalid
 }
 
+/// What a client of SASL wants.
+enum SASLRequest: Equatable {
+  /// The list of mechanisms.
+  case mechanisms
+  case start(mechanism: ByteRange)
+  case step
+}
+
 enum Request: Equatable {
   /// `keys` runs from the first key to the end of the line.
   case retrieve(Retrieval, keys: ByteRange)
@@ -150,6 +158,8 @@ enum Request: Equatable {
   /// Answers and nothing else (mn, binary noop).
   case noop
   case version
+  /// The value is still to come.
+  case login(SASLRequest)
   case quit(isQuiet: Bool)
   /// A line that looks like HTTP: the connection ends without a word.
   case foreignProtocol

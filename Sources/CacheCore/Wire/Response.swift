@@ -32,6 +32,12 @@ enum Refusal: UInt8, Equatable, CaseIterable {
   case undecodableKey
   case invalidStoreMode
   case invalidArithmeticMode
+  // Before the login (-Y).
+  case unauthenticated
+  case authenticationFailure
+  case badTermination
+  case badTokenFormat
+  case tokenTooLong
 }
 
 /// How a request ended.

@@ -74,6 +74,11 @@ enum TextComposer {
     case .undecodableKey: "CLIENT_ERROR error decoding key\r\n"
     case .invalidStoreMode: "CLIENT_ERROR invalid mode for ms M token\r\n"
     case .invalidArithmeticMode: "CLIENT_ERROR invalid mode for ma M token\r\n"
+    case .unauthenticated: "CLIENT_ERROR unauthenticated\r\n"
+    case .authenticationFailure: "CLIENT_ERROR authentication failure\r\n"
+    case .badTermination: "CLIENT_ERROR bad command line termination\r\n"
+    case .badTokenFormat: "CLIENT_ERROR bad authentication token format\r\n"
+    case .tokenTooLong: "CLIENT_ERROR auth token too long\r\n"
     }
   }
 

@@ -218,8 +218,8 @@ struct BinaryParserTests {
     #expect(parse(.noop, key: "") == .noop)
     #expect(parse(.version, key: "") == .version)
     #expect(parse(.stat) == .stats(words: ByteRange(start: 26, end: 29)))
-    for opcode in [BinaryOpcode.saslMechanisms, .saslAuthenticate, .saslStep] {
-      #expect(parse(opcode, value: 8) == .refused(.unknownCommand, isQuiet: false, swallow: 8))
-    }
+    #expect(parse(.saslMechanisms, key: "") == .login(.mechanisms))
+    #expect(parse(.saslAuthenticate, value: 8) == .login(.start(mechanism: ByteRange(start: 26, end: 29))))
+    #expect(parse(.saslStep, value: 8) == .login(.step))
   }
 }

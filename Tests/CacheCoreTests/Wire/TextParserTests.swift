@@ -30,7 +30,7 @@ struct TextParserTests {
     case .shutdown(let mode, let noreply): return "shutdown \(mode)\(mute(noreply))"
     case .stats(let range): return "stats [\(words(range))]"
     case .administer(let verb, let range): return "\(verb.wireName) [\(words(range))]"
-    case .fetch, .describe, .noop: return "not of this protocol"
+    case .fetch, .describe, .noop, .login: return "not of this protocol"
     case .version: return "version"
     case .quit: return "quit"
     case .foreignProtocol: return "foreign"

@@ -1,0 +1,2 @@
+// Cyrus SASL's library as Swift sees it. Nothing of its own.
+#include <sasl/sasl.h>
