@@ -146,7 +146,7 @@ final class FuzzPeer {
     clients = [:]
     engine.reply.removeAll()
     guard play.objection == nil else { return }
-    let broken = store.value.brokenInvariants()
+    let broken = store.value.brokenInvariants(during: crawl)
     if !broken.isEmpty { object("the store is broken: \(broken.prefix(3).joined(separator: "; "))") }
     let statistics = store.value.figures().statistics
     play.wasFull = statistics.evicted + statistics.outOfMemory + statistics.directReclaims > 0

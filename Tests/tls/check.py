@@ -332,7 +332,7 @@ def garbage(count):
             attack()
         settled(server, client)
         more = f"{descriptors} -> {server.descriptors()} descriptors, {resident} -> {server.resident()} kB"
-        check(f"{3 * count} garbage handshakes leave nothing", server.descriptors() == descriptors and server.resident() < resident + 2048, more)
+        check(f"{3 * count} garbage handshakes leave nothing", server.descriptors() <= descriptors and server.resident() < resident + 2048, more)
         rows = server.stats(client)
         check("they are counted", int(rows["ssl_handshake_errors"]) >= count, rows["ssl_handshake_errors"])
         check("and the one client is served", client.get(b"a") == b"1")

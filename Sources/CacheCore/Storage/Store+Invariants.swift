@@ -84,7 +84,10 @@ extension Store {
         // What it has not come to it will see; of the others it keeps the first second until the page is done.
         hint = index < crawl.chunk ? min(hint, crawl.earliest) : 0
       }
-      if item.exptime != 0, hint > item.exptime { broken.append("the crawler would miss item \(item.ref.rawValue)") }
+      if item.exptime != 0, hint > item.exptime {
+        broken.append(
+          "the crawler would miss item \(item.ref.rawValue): it dies at \(item.exptime), its page is due at \(hint)")
+      }
     }
   }
 
