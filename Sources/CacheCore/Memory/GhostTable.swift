@@ -1,8 +1,9 @@
 // What the cache has lost lately: fingerprints of evicted keys, 4 bytes each, in lines of sixteen that are read with
 // one look at memory. A fingerprint is of key and slab class together, so one table serves all classes, and beside it
 // stands the class's eviction time, so an entry's age is known in pages. Guesses, not facts: a false hit is one in a
-// hundred thousand, and nothing is corrupted by one. Not a queue: each line forgets its own oldest. Used as the ghost queue of S3-FIFO (Yang et al., SOSP '23) and
-// as the shadow queues of Cliffhanger (Cidon et al., NSDI '16); Docs/storage.md.
+// hundred thousand, and nothing is corrupted by one. Not a queue: each line forgets its own oldest. Used as the ghost
+// queue of S3-FIFO (Yang et al., SOSP '23) and as the shadow queues of Cliffhanger (Cidon et al., NSDI '16);
+// Docs/storage.md.
 import CSystem
 import Glibc
 
