@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct PHPTests {
   private static let script =
     URL(fileURLWithPath: #filePath).deletingLastPathComponent()

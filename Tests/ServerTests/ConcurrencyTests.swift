@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct ConcurrencyTests {
+  @Suite(.timeLimit(.minutes(5))) struct ConcurrencyTests {
     /// What one client did, in the words of `stats`, and what it saw that must not be.
     private struct Tally: Sendable {
       var counts: [String: Int] = [:]

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct ConnectionLimitTests {
+  @Suite(.timeLimit(.minutes(5))) struct ConnectionLimitTests {
     /// Clients that are connected for certain: each has been answered.
     private func connect(_ server: ServerProcess, _ count: Int) throws -> [TextClient] {
       let clients = try (0..<count).map { _ in try TextClient(port: server.port) }

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct DatagramTests {
+  @Suite(.timeLimit(.minutes(5))) struct DatagramTests {
     /// A server with UDP, and a client of it, which live as long as this.
     private final class Service {
       let server: ServerProcess

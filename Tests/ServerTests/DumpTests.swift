@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct DumpTests {
+  @Suite(.timeLimit(.minutes(5))) struct DumpTests {
     /// Stores keys with the value `x`, without waiting for each.
     private func store(_ keys: some Sequence<String>, _ client: TextClient, value: String = "x") throws {
       var text = ""

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct FramingTests {
+  @Suite(.timeLimit(.minutes(5))) struct FramingTests {
     private static let longKey = String(repeating: "k", count: 251)
 
     /// Ends with quit, begins with flush_all: the same bytes give the same answer every time.

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct JunkTests {
+  @Suite(.timeLimit(.minutes(5))) struct JunkTests {
     /// The server still works, and nobody is left.
     private func isHealthy(_ server: ServerProcess) throws -> Bool {
       let client = try TextClient(port: server.port)

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct ListenerTests {
+  @Suite(.timeLimit(.minutes(5))) struct ListenerTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }

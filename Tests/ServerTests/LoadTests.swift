@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct LoadTests {
+  @Suite(.timeLimit(.minutes(5))) struct LoadTests {
     /// Lets this process have `count` descriptors; returns how many it may have.
     private func raiseOwnLimit(_ count: Int) -> Int {
       var limit = rlimit()

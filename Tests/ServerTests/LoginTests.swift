@@ -53,7 +53,7 @@ private func text(_ pipe: Pipe) -> String {
 }
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct LoginTests {
+  @Suite(.timeLimit(.minutes(5))) struct LoginTests {
     static let login = "set any 0 0 9\r\nuser word\r\n"
     static let unauthenticated = "CLIENT_ERROR unauthenticated\r\n"
     static let failure = "CLIENT_ERROR authentication failure\r\n"

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) final class ProcessTests {
+  @Suite(.timeLimit(.minutes(5))) final class ProcessTests {
     private let folder: URL
 
     init() throws {

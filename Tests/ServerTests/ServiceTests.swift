@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) final class ServiceTests {
+  @Suite(.timeLimit(.minutes(5))) final class ServiceTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }

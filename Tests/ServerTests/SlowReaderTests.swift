@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct SlowReaderTests {
+  @Suite(.timeLimit(.minutes(5))) struct SlowReaderTests {
     /// Asks for all values `rounds` times without reading, looks around, then reads.
     private func park(valueByteCount: Int, values: Int, rounds: Int) throws {
       let server = try ServerProcess(arguments: ["-t", "1", "-m", "64"])

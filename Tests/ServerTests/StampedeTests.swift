@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct StampedeTests {
+  @Suite(.timeLimit(.minutes(5))) struct StampedeTests {
     private static let threadCount = 10
     private static let clientsPerThread = 10
     private static let rounds = 30

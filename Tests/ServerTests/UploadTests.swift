@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct UploadTests {
+  @Suite(.timeLimit(.minutes(5))) struct UploadTests {
     @Test func aValueByteByByte() throws {
       let server = try ServerProcess(arguments: ["-t", "1"])
       let client = try TextClient(port: server.port)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct WatchTests {
+  @Suite(.timeLimit(.minutes(5))) struct WatchTests {
     private func gid(_ line: String) -> Int {
       line.firstMatch(of: /gid=(\d+)/).flatMap { Int($0.output.1) } ?? -1
     }

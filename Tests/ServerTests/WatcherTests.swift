@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension ServerSuite {
-  @Suite(.timeLimit(.minutes(1))) struct WatcherTests {
+  @Suite(.timeLimit(.minutes(5))) struct WatcherTests {
     private static let refusal = "WATCHER_TOO_MANY log watcher limit reached"
 
     private func expectWatchers(_ count: Int, _ client: TextClient) throws {
