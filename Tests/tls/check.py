@@ -22,6 +22,10 @@ SERVER = os.environ["SERVER"]
 FOLDER = tempfile.mkdtemp(prefix="swiftcached-tls-")
 os.chmod(FOLDER, 0o755)
 checks = 0
+# What a sanitizer keeps of freed memory is no leak.
+with open(SERVER, "rb") as program:
+    text = program.read()
+IS_SANITIZED = b"__asan_init" in text or b"__tsan_init" in text
 
 
 def path(name):
@@ -332,7 +336,7 @@ def garbage(count):
             attack()
         settled(server, client)
         more = f"{descriptors} -> {server.descriptors()} descriptors, {resident} -> {server.resident()} kB"
-        check(f"{3 * count} garbage handshakes leave nothing", server.descriptors() <= descriptors and server.resident() < resident + 2048, more)
+        check(f"{3 * count} garbage handshakes leave nothing", server.descriptors() <= descriptors and (IS_SANITIZED or server.resident() < resident + 2048), more)
         rows = server.stats(client)
         check("they are counted", int(rows["ssl_handshake_errors"]) >= count, rows["ssl_handshake_errors"])
         check("and the one client is served", client.get(b"a") == b"1")
