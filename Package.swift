@@ -1,6 +1,6 @@
 // swift-tools-version: 6.2
 // The package: one hot module (CacheCore), thin modules around it, one executable that serves and one that measures.
-// Imports go downwards only: swiftcached -> Server -> {CacheCore, Events, Options, SASL, TLS} (Docs/architecture.md).
+// Imports go downwards only: swiftcached -> Server -> {CacheCore, Events, Options, TLS} (Docs/architecture.md).
 import PackageDescription
 
 let strict: [SwiftSetting] = [
@@ -36,10 +36,9 @@ let package = Package(
     .systemLibrary(name: "CSASL", pkgConfig: "libsasl2", providers: [.apt(["libsasl2-dev"])]),
     .target(name: "CacheCore", dependencies: ["CSystem"], swiftSettings: strict),
     .target(name: "Options", swiftSettings: strict),
-    .target(name: "Events", dependencies: ["CLibevent", "CSystem", "CacheCore"], swiftSettings: strict),
-    .target(name: "SASL", dependencies: ["CSASL", "CacheCore"], swiftSettings: strict),
+    .target(name: "Events", dependencies: ["CLibevent", "CSASL", "CSystem", "CacheCore"], swiftSettings: strict),
     .target(name: "TLS", dependencies: ["COpenSSL", "CacheCore", "Events"], swiftSettings: strict),
-    .target(name: "Server", dependencies: ["CacheCore", "Events", "Options", "SASL", "TLS"], swiftSettings: strict),
+    .target(name: "Server", dependencies: ["CacheCore", "Events", "Options", "TLS"], swiftSettings: strict),
     .executableTarget(name: "swiftcached", dependencies: ["Server", "Options"], swiftSettings: strict),
     .executableTarget(name: "Bench", dependencies: ["Events"], swiftSettings: strict),
 

@@ -8,37 +8,35 @@ extension ExtendedOptionTable {
   static func tlsAuthority(_ draft: inout Draft, _ value: String) { draft.settings.tls.authorityPath = value }
 
   static func tlsKeyFormat(_ draft: inout Draft, _ value: String) throws(OptionError) {
-    guard let format = NumberText.wholeInteger(value) else {
-      throw .failure("could not parse argument to ssl_keyformat")
-    }
-    draft.settings.tls.keyFormat = format
+    draft.settings.tls.keyFormat = try number(value, of: "ssl_keyformat")
   }
 
   static func tlsVerifyMode(_ draft: inout Draft, _ value: String) throws(OptionError) {
-    guard let mode = NumberText.wholeInteger(value) else {
-      throw .failure("could not parse argument to ssl_verify_mode")
-    }
-    guard (0...3).contains(mode) else {
-      throw .failure("Invalid ssl_verify_mode. Use help to see valid options.")
-    }
-    draft.settings.tls.verifyMode = mode
-  }
-
-  static func tlsWriteBuffer(_ draft: inout Draft, _ value: String) throws(OptionError) {
-    guard let kilobytes = NumberText.wholeInteger(value), (1...1 << 20).contains(kilobytes) else {
-      throw .failure("could not parse argument to ssl_wbuf_size")
-    }
-    draft.settings.tls.writeBufferKilobytes = kilobytes
+    draft.settings.tls.verifyMode = try choice(value, of: "ssl_verify_mode")
   }
 
   static func tlsMinimumVersion(_ draft: inout Draft, _ value: String) throws(OptionError) {
-    guard let version = NumberText.wholeInteger(value) else {
-      throw .failure("could not parse argument to ssl_min_version")
-    }
-    guard (0...3).contains(version) else {
-      throw .failure("Invalid ssl_min_version. Use help to see valid options.")
-    }
-    draft.settings.tls.minimumVersion = version
+    draft.settings.tls.minimumVersion = try choice(value, of: "ssl_min_version")
+  }
+
+  static func tlsWriteBuffer(_ draft: inout Draft, _ value: String) throws(OptionError) {
+    let kilobytes = try number(value, of: "ssl_wbuf_size")
+    guard (1...1 << 20).contains(kilobytes) else { throw unreadable("ssl_wbuf_size") }
+    draft.settings.tls.writeBufferKilobytes = kilobytes
+  }
+
+  private static func unreadable(_ name: String) -> OptionError { .failure("could not parse argument to \(name)") }
+
+  private static func number(_ value: String, of name: String) throws(OptionError) -> Int {
+    guard let number = NumberText.wholeInteger(value) else { throw unreadable(name) }
+    return number
+  }
+
+  /// 0 to 3.
+  private static func choice(_ value: String, of name: String) throws(OptionError) -> Int {
+    let number = try number(value, of: name)
+    guard (0...3).contains(number) else { throw .failure("Invalid \(name). Use help to see valid options.") }
+    return number
   }
 }
 

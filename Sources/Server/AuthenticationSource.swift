@@ -4,7 +4,6 @@
 import CacheCore
 import Events
 import Options
-import SASL
 
 struct AuthenticationSource: Sendable {
   let authentication: Authentication

@@ -66,29 +66,19 @@ extension Engine {
     return (count, isTooLong)
   }
 
-  /// Looks one key up for a get and composes its value. Returns false, having done nothing, when the reply has no room
-  /// for it.
+  /// A plain get's look-up: a copy of `look` in which the compiler knows what is asked for.
   @inline(__always)
-  private mutating func get(_ key: RawSpan, hash: UInt64) -> Bool {
-    let held = store.value.locks.lock(hash)
-    guard case .hit(let item) = find(key, hash, held) else {
-      _ = consume held
-      noteMiss(key, touches: false)
-      return true
-    }
-    let valueByteCount = item.valueByteCount
-    if valueByteCount > gatherThreshold || item.flags.contains(.chunked) { return gather(item, .plain, key, held) }
-    guard reply.hasRoom(TextComposer.valueOverheadByteCount &+ valueByteCount) else { return false }
-    counters.addGetHit(segmentNumber: item.segmentNumber, slabClass: store.value.slabs.slabClass(of: item.ref))
-    if configuration.modes.countsPrefixes { notePrefix(key, isHit: true) }
-    TextComposer.composeValue(item, withCAS: false, &reply)
-    store.value.bump(item, now: now)
-    return true
-  }
+  private mutating func get(_ key: RawSpan, hash: UInt64) -> Bool { look(.plain, key, hash: hash) }
 
-  /// The same for gets, gat and gats. Returns false, having done nothing, when the reply has no room for it.
+  /// That of gets, gat and gats.
   @inline(never)
   private mutating func retrieveOne(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
+    look(retrieval, key, hash: hash)
+  }
+
+  /// Looks one key up and composes its value. Returns false, having done nothing, when the reply has no room for it.
+  @inline(__always)
+  private mutating func look(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
     let held = store.value.locks.lock(hash)
     let found = find(key, hash, held)
     guard case .hit(let item) = found else {

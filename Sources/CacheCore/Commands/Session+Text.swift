@@ -23,9 +23,9 @@ extension Session {
       step = metaLine(&engine, command, input, start: start, lineEnd, &position, end)
     } else if TextParser.isSet(input, start: start, end: lineEnd),
       let plain = TextParser.plainSet(input, start: start, end: lineEnd),
-      engine.set(plain, input, valueAt: position, end: end)
+      set(&engine, plain, input, &position, end)
     {
-      position &+= plain.valueByteCount &+ 2
+      // That too.
     } else {
       let request = TextParser.parse(input, start: start, end: lineEnd, lineByteCount: position &- start)
       switch request {

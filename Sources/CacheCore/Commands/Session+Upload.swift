@@ -56,6 +56,26 @@ extension Session {
     }
   }
 
+  /// A plain set whose value and its end lie at `position`: stored and answered, or refused. Returns false, having done
+  /// nothing, when they are not all there.
+  @inline(__always)
+  mutating func set(
+    _ engine: inout Engine, _ plain: PlainSet, _ input: RawSpan, _ position: inout Int, _ end: Int
+  ) -> Bool {
+    let valueEnd = position &+ plain.valueByteCount
+    guard end &- valueEnd >= 2, isTerminated(.text, input, at: valueEnd) else { return false }
+    let key = input.slice(plain.key)
+    do {
+      let value = input.slice(ByteRange(start: position, end: valueEnd))
+      _ = try engine.set(key, clientFlags: plain.clientFlags, exptime: Int64(plain.exptime), value)
+      position = valueEnd &+ 2
+      TextComposer.compose(.stored, &engine.reply)
+    } catch {
+      refuseUpload(&engine, StoreRequest(plain), key, .text, error)
+    }
+    return true
+  }
+
   /// The rest of the value is still to come. The line goes, so what the reply repeats of it is kept.
   @inline(never)
   private mutating func suspend(_ upload: consuming Upload, _ input: RawSpan) {
@@ -218,23 +238,6 @@ extension MetaEcho {
 }
 
 extension Engine {
-  /// A plain set whose value and its end lie at `position`: stores it and answers. Returns false, having done nothing,
-  /// when they are not all there or do not fit the cache.
-  @inline(__always)
-  mutating func set(_ plain: PlainSet, _ input: RawSpan, valueAt position: Int, end: Int) -> Bool {
-    let valueEnd = position &+ plain.valueByteCount
-    guard end &- valueEnd >= 2, input.byte(at: valueEnd) == 0x0d, input.byte(at: valueEnd &+ 1) == 0x0a else {
-      return false
-    }
-    let key = input.slice(plain.key)
-    let value = input.slice(ByteRange(start: position, end: valueEnd))
-    guard (try? set(key, clientFlags: plain.clientFlags, exptime: Int64(plain.exptime), value)) != nil else {
-      return false
-    }
-    TextComposer.compose(.stored, &reply)
-    return true
-  }
-
   /// Stores a value that is all there, and counts. Returns its CAS unique.
   @inline(__always)
   mutating func set(

@@ -87,6 +87,14 @@ struct StoreRequest: Equatable {
   var isQuiet = false
 }
 
+extension StoreRequest {
+  init(_ plain: PlainSet) {
+    self.init(
+      terms: StoreTerms(mode: .set), key: RequestKey(range: plain.key), clientFlags: plain.clientFlags,
+      exptime: Int64(plain.exptime), valueByteCount: plain.valueByteCount)
+  }
+}
+
 /// delete, and what md makes of it.
 struct DeleteRequest: Equatable {
   var key: RequestKey

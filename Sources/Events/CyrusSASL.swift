@@ -1,5 +1,5 @@
 // Cyrus SASL as a judge of logins (-S without MEMCACHED_SASL_PWDB): its mechanisms, its configuration (memcached.conf),
-// its users. An unsafe room, for libsasl2's pointers; it knows neither packets nor sessions. The library is told of no
+// its users. libsasl2's pointers stay here; it knows neither packets nor sessions. The library is told of no
 // locks, so it is called under one lock of ours: logins are judged one after the other. A mechanism that asks somebody
 // else (saslauthd) makes the worker wait for the answer. Docs/authentication.md.
 import CSASL
