@@ -334,7 +334,7 @@ def garbage(count):
         descriptors, resident = server.descriptors(), server.resident()
         for _ in range(3):
             attack()
-        settled(server, client)
+        settled(server, client, descriptors)
         more = f"{descriptors} -> {server.descriptors()} descriptors, {resident} -> {server.resident()} kB"
         check(f"{3 * count} garbage handshakes leave nothing", server.descriptors() <= descriptors and (IS_SANITIZED or server.resident() < resident + 2048), more)
         rows = server.stats(client)
@@ -342,10 +342,16 @@ def garbage(count):
         check("and the one client is served", client.get(b"a") == b"1")
 
 
-def settled(server, client):
-    for _ in range(150):
-        if int(server.stats(client)["curr_connections"]) <= 2:
+def settled(server, client, descriptors=0):
+    """Waits until the clients have gone that are still in the listener's queue too: until the counts stand still."""
+    last, calm = None, 0
+    for _ in range(600):
+        now = server.stats(client)["total_connections"], server.descriptors()
+        gone = int(server.stats(client)["curr_connections"]) <= 2 and (not descriptors or now[1] <= descriptors)
+        calm = calm + 1 if gone and now == last else 0
+        if calm == 5:
             return
+        last = now
         time.sleep(0.1)
 
 
