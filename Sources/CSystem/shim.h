@@ -34,6 +34,20 @@ static inline void csystem_futex_wake_one(const void *word) {
 /// Hints that the cache line at address will be read soon; never faults.
 static inline void csystem_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
 
+/// Bit i is set when byte i of the 16 at `bytes` is `wanted`: what Swift's vectors have no operation for.
+typedef char csystem_bytes16 __attribute__((vector_size(16)));
+static inline uint32_t csystem_matches16(const void *bytes, uint8_t wanted) {
+  csystem_bytes16 vector;
+  __builtin_memcpy(&vector, bytes, 16);
+#if defined(__SSE2__)
+  return (uint32_t)__builtin_ia32_pmovmskb128((csystem_bytes16)(vector == (char)wanted));
+#else
+  uint32_t mask = 0;
+  for (int i = 0; i < 16; i++) mask |= (uint32_t)(vector[i] == (char)wanted) << i;
+  return mask;
+#endif
+}
+
 /// The next waiting connection, SOCK_NONBLOCK | SOCK_CLOEXEC.
 static inline int csystem_accept(int listener) { return accept4(listener, (void *)0, (void *)0, 04000 | 02000000); }
 

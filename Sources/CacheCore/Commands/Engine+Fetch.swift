@@ -148,7 +148,7 @@ extension Engine {
     var countsPrefixes = true
     if case .meta = form { countsPrefixes = false }
     noteHit(
-      item, key,
+      item,
       touchedUntil: request.options.contains(.touches) ? (isNew ? request.vivifyExptime : request.exptime) : nil,
       countsPrefixes: countsPrefixes)
     if !request.options.isDisjoint(with: [.touches, .recaches, .vivifies])

@@ -11,18 +11,18 @@ enum RetrievalEnd {
   case badKey
 }
 
-/// A key of a line: where it stands, and its hash.
+/// A key of a line: where it stands, its hash, and the bucket it was in when it was read.
 struct HashedKey {
   var range: ByteRange
   var hash: UInt64
+  var bucket: Int
 }
 
 extension Engine {
   /// Answers a get of one key, with its END. Returns false, having done nothing, when the reply has no room for it.
   @inline(__always)
-  mutating func get(_ range: ByteRange, _ input: RawSpan) -> Bool {
-    let key = input.slice(range)
-    guard get(key, hash: store.value.hash(key)) else { return false }
+  mutating func getPlain(_ key: RawSpan) -> Bool {
+    guard lookPlain(key, hash: store.value.hash(key)) else { return false }
     TextComposer.composeEnd(&reply)
     return true
   }
@@ -37,7 +37,7 @@ extension Engine {
         let key = group[index]
         let bytes = input.slice(key.range)
         let isDone =
-          retrieval.isPlain ? get(bytes, hash: key.hash) : retrieveOne(retrieval, bytes, hash: key.hash)
+          retrieval.isPlain ? lookPlain(bytes, hash: key.hash) : lookAny(retrieval, bytes, hash: key.hash)
         if !isDone { return .replyFull(position: key.range.start) }
       }
       if isTooLong { return .badKey }
@@ -58,21 +58,20 @@ extension Engine {
         break
       }
       let hash = store.value.hash(input.slice(range))
-      store.value.prefetchBucket(hash)
-      group[count] = HashedKey(range: range, hash: hash)
+      group[count] = HashedKey(range: range, hash: hash, bucket: store.value.prefetchBucket(hash))
       count &+= 1
     }
-    for index in 0..<count { store.value.prefetchItem(group[index].hash) }
+    for index in 0..<count { store.value.prefetchItem(bucket: group[index].bucket) }
     return (count, isTooLong)
   }
 
   /// A plain get's look-up: a copy of `look` in which the compiler knows what is asked for.
-  @inline(__always)
-  private mutating func get(_ key: RawSpan, hash: UInt64) -> Bool { look(.plain, key, hash: hash) }
+  @inline(never)
+  private mutating func lookPlain(_ key: RawSpan, hash: UInt64) -> Bool { look(.plain, key, hash: hash) }
 
   /// That of gets, gat and gats.
   @inline(never)
-  private mutating func retrieveOne(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
+  private mutating func lookAny(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
     look(retrieval, key, hash: hash)
   }
 
@@ -80,34 +79,45 @@ extension Engine {
   @inline(__always)
   private mutating func look(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
     let held = store.value.locks.lock(hash)
-    let found = find(key, hash, held)
-    guard case .hit(let item) = found else {
-      _ = consume held
-      noteMiss(key, touches: retrieval.touches)
+    guard let found = store.value.findLive(key, hash, now: now, held) else {
+      lookInVain(retrieval, key, hash: hash, held)
       return true
     }
-    let valueByteCount = item.valueByteCount
-    if valueByteCount > gatherThreshold || item.flags.contains(.chunked) { return gather(item, retrieval, key, held) }
-    guard reply.hasRoom(TextComposer.valueOverheadByteCount &+ valueByteCount) else { return false }
-    noteHit(item, key, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
-    TextComposer.composeValue(item, withCAS: retrieval.withCAS, &reply)
+    let (item, contents) = (found.item, found.contents)
+    guard !contents.flags.contains(.chunked), contents.valueByteCount <= gatherThreshold else {
+      return gather(item, retrieval, held)
+    }
+    guard reply.hasRoom(TextComposer.valueOverheadByteCount &+ contents.valueByteCount) else { return false }
+    if isObserved, logs(.fetchers) { logFetch(item.key, .hit(item)) }
+    noteHit(item, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
     store.value.bump(item, now: now)
+    TextComposer.composeValue(contents, cas: retrieval.withCAS ? item.cas : nil, &reply)
     return true
+  }
+
+  /// A key that is not there, or not any more.
+  @inline(never)
+  private mutating func lookInVain(
+    _ retrieval: Retrieval, _ key: RawSpan, hash: UInt64, _ held: borrowing ItemLockHeld
+  ) {
+    _ = find(key, hash, held)
+    noteMiss(key, touches: retrieval.touches)
   }
 
   /// A large or chunked value: the line is composed, the value itself is sent from where it lies.
   @inline(never)
-  private mutating func gather(
-    _ item: Item, _ retrieval: Retrieval, _ key: RawSpan, _ held: borrowing ItemLockHeld
-  ) -> Bool {
+  private mutating func gather(_ item: Item, _ retrieval: Retrieval, _ held: borrowing ItemLockHeld) -> Bool {
     guard reply.hasRoom(TextComposer.valueOverheadByteCount), reply.hasRoomToGather else { return false }
+    if logs(.fetchers) { logFetch(item.key, .hit(item)) }
     guard store.value.hold(item) else {
-      noteMiss(key, touches: retrieval.touches)
+      noteMiss(item.key, touches: retrieval.touches)
       return true
     }
-    noteHit(item, key, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
+    noteHit(item, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
     reply.compose(TextComposer.valueOverheadByteCount) {
-      TextComposer.composeValueLine(item, withCAS: retrieval.withCAS, &$0)
+      TextComposer.composeValueLine(
+        item.key, clientFlags: item.clientFlags, valueByteCount: item.valueByteCount,
+        cas: retrieval.withCAS ? item.cas : nil, &$0)
     }
     reply.gather(item)
     reply.append("\r\n")
@@ -117,8 +127,8 @@ extension Engine {
 
   /// Counts a hit; one that touches gets the client's expiration time and counts as a touch only. Under the item lock.
   @inline(__always)
-  mutating func noteHit(_ item: Item, _ key: RawSpan, touchedUntil exptime: Int64?, countsPrefixes: Bool = true) {
-    let slabClass = store.value.slabs.slabClass(of: item.ref)
+  mutating func noteHit(_ item: Item, touchedUntil exptime: Int64?, countsPrefixes: Bool = true) {
+    let slabClass = store.value.slabs.slabClass(of: item)
     if let exptime {
       counters.add(.touchCommands)
       counters.add(.touchHits, slabClass: slabClass)
@@ -127,7 +137,7 @@ extension Engine {
     } else {
       counters.addGetHit(segmentNumber: item.segmentNumber, slabClass: slabClass)
     }
-    if countsPrefixes, configuration.modes.countsPrefixes { notePrefix(key, isHit: true) }
+    if isObserved, countsPrefixes, configuration.modes.countsPrefixes { notePrefix(item.key, isHit: true) }
   }
 
   /// gat counts as a touch only, as in the reference; a miss counts likewise.
@@ -139,7 +149,7 @@ extension Engine {
     } else {
       counters.add(.getMisses)
     }
-    if countsPrefixes, configuration.modes.countsPrefixes { notePrefix(key, isHit: false) }
+    if isObserved, countsPrefixes, configuration.modes.countsPrefixes { notePrefix(key, isHit: false) }
   }
 
   @inline(never)

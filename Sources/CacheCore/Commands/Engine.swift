@@ -38,6 +38,10 @@ public struct Engine: ~Copyable {
   public var now: UInt32 = ClockBase.startSeconds
   /// Names the connection being served in the event log.
   var descriptor: Int32 = -1
+  /// Whether there may be somebody who wants to know more than the counters tell: watchers, a count of prefixes, a log
+  /// of requests. Found out once an event, and after each command that may change it; who is told what is asked behind
+  /// it.
+  private(set) var isObserved = false
   /// Set by the commands that end the connection.
   var closesConnection = false
   /// Scratch for a group of a multiget's keys.
@@ -60,7 +64,7 @@ public struct Engine: ~Copyable {
     reply = ReplyBuffer(capacity: configuration.replyByteCount, valueCapacity: 32, arena: store.value.arena) { ref in
       store.value.release(ref)
     }
-    group = FixedArray(repeating: HashedKey(range: .none, hash: 0), count: Engine.groupSize)
+    group = FixedArray(repeating: HashedKey(range: .none, hash: 0, bucket: 0), count: Engine.groupSize)
     decodedKey = FixedArray(repeating: 0, count: TextParser.longestKeyByteCount)
   }
 
@@ -86,10 +90,16 @@ extension Engine {
     return found
   }
 
+  /// Finds out whether anybody wants to know more than the counters tell.
+  mutating func lookForObservers() {
+    isObserved =
+      configuration.modes.verbosity > 1 || configuration.modes.countsPrefixes || store.value.eventLog.isWatched
+  }
+
   /// Whether a line of the stream is to be composed: somebody watches it, and the log has room.
   @inline(__always)
   mutating func logs(_ stream: LogStream) -> Bool {
-    store.value.eventLog.isWatched(stream) && logHasRoom()
+    isObserved && store.value.eventLog.isWatched(stream) && logHasRoom()
   }
 
   @inline(never)
@@ -100,7 +110,7 @@ extension Engine {
   }
 
   @inline(never)
-  private func logFetch(_ key: RawSpan, _ found: Lookup) {
+  func logFetch(_ key: RawSpan, _ found: Lookup) {
     store.value.eventLog.noteFetch(key, FetchStatus(found, store.value.slabs), descriptor: descriptor)
   }
 

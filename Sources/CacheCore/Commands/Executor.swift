@@ -20,6 +20,7 @@ extension Engine {
     case .flushAll(let exptime, _): return flushAll(exptime: exptime)
     case .verbosity(let level, _):
       configuration.modes.verbosity = Int(min(level, 2))
+      lookForObservers()
       return Response(outcome: .ok)
     case .memoryLimit(let megabytes, _): return changeMemoryLimit(megabytes: Int(megabytes))
     case .shutdown(let mode, _): return shutDown(mode)

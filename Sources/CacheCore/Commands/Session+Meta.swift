@@ -3,22 +3,8 @@
 
 extension Session {
   /// The meta command in the line `start ..< lineEnd`; `position` is behind it already. nil when it is dealt with.
-  @inline(__always)
-  mutating func metaLine(
-    _ engine: inout Engine, _ command: MetaCommand, _ input: RawSpan, start: Int, _ lineEnd: Int,
-    _ position: inout Int, _ end: Int
-  ) -> NextStep? {
-    if command == .get, let plain = MetaParser.plainFetch(input, start: start, end: lineEnd) {
-      if engine.fetch(plain, input) { return nil }
-      // No room: the line is read again when the reply is sent.
-      position = start
-      return .flushReply
-    }
-    return anyMetaLine(&engine, command, input, start: start, lineEnd, &position, end)
-  }
-
   @inline(never)
-  private mutating func anyMetaLine(
+  mutating func metaLine(
     _ engine: inout Engine, _ command: MetaCommand, _ input: RawSpan, start: Int, _ lineEnd: Int,
     _ position: inout Int, _ end: Int
   ) -> NextStep? {

@@ -7,25 +7,18 @@ extension Session {
   mutating func textLine(
     _ engine: inout Engine, _ input: RawSpan, _ position: inout Int, _ end: Int
   ) -> NextStep? {
-    guard let newline = input.firstIndex(of: 0x0a, from: position, to: end) else {
+    guard let newline = input.firstNewline(from: position, to: end) else {
       return partialLine(&engine, input, &position, end)
     }
     let lineEnd = newline > position && input.byte(at: newline &- 1) == 0x0d ? newline &- 1 : newline
     let start = position
     position = newline &+ 1
-    let isTraced = engine.configuration.modes.verbosity > 1
+    let isTraced = engine.isObserved && engine.configuration.modes.verbosity > 1
     if isTraced { traceLine(engine, input, ByteRange(start: start, end: lineEnd)) }
     let mark = engine.reply.mark
     var step: NextStep?
-    if let key = TextParser.plainGet(input, start: start, end: lineEnd), engine.get(key, input) {
-      // That was all.
-    } else if let command = MetaParser.command(input, start: start, end: lineEnd), position &- start >= 4 {
+    if let command = MetaParser.command(input, start: start, end: lineEnd), position &- start >= 4 {
       step = metaLine(&engine, command, input, start: start, lineEnd, &position, end)
-    } else if TextParser.isSet(input, start: start, end: lineEnd),
-      let plain = TextParser.plainSet(input, start: start, end: lineEnd),
-      set(&engine, plain, input, &position, end)
-    {
-      // That too.
     } else {
       let request = TextParser.parse(input, start: start, end: lineEnd, lineByteCount: position &- start)
       switch request {

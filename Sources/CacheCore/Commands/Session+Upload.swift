@@ -56,21 +56,23 @@ extension Session {
     }
   }
 
-  /// A plain set whose value and its end lie at `position`: stored and answered, or refused. Returns false, having done
-  /// nothing, when they are not all there.
+  /// A plain set whose value and its end are to lie at `valueStart`: stored and answered, or refused, with `position`
+  /// behind it. Returns false, having done nothing, when they are not all there.
   @inline(__always)
   mutating func set(
-    _ engine: inout Engine, _ plain: PlainSet, _ input: RawSpan, _ position: inout Int, _ end: Int
+    _ engine: inout Engine, _ plain: PlainSet, _ input: RawSpan, valueAt valueStart: Int, _ position: inout Int,
+    _ end: Int
   ) -> Bool {
-    let valueEnd = position &+ plain.valueByteCount
+    let valueEnd = valueStart &+ plain.valueByteCount
     guard end &- valueEnd >= 2, isTerminated(.text, input, at: valueEnd) else { return false }
     let key = input.slice(plain.key)
     do {
-      let value = input.slice(ByteRange(start: position, end: valueEnd))
+      let value = input.slice(ByteRange(start: valueStart, end: valueEnd))
       _ = try engine.set(key, clientFlags: plain.clientFlags, exptime: Int64(plain.exptime), value)
       position = valueEnd &+ 2
       TextComposer.compose(.stored, &engine.reply)
     } catch {
+      position = valueStart
       refuseUpload(&engine, StoreRequest(plain), key, .text, error)
     }
     return true
@@ -249,9 +251,8 @@ extension Engine {
       store, key: key, clientFlags: clientFlags, exptime: exptime, value: value, newCAS: newCAS, marks: marks, now: now)
     counters.add(.setCommands, slabClass: slabClass)
     counters.add(.totalItems)
-    if configuration.modes.countsPrefixes { notePrefix(ofSet: key) }
-    if logs(.mutations) {
-      logStore(
+    if isObserved {
+      noteSet(
         key,
         StoreEvent(
           status: "stored", mode: .set, exptime: exptime, slabClass: slabClass, valueByteCount: value.byteCount))
@@ -259,11 +260,17 @@ extension Engine {
     return cas
   }
 
+  @inline(never)
+  private mutating func noteSet(_ key: RawSpan, _ event: StoreEvent) {
+    if configuration.modes.countsPrefixes { notePrefix(ofSet: key) }
+    if logs(.mutations) { logStore(key, event) }
+  }
+
   /// Links the value under its key, or not, as its mode says, and counts.
   @inline(__always)
   mutating func commit(_ upload: consuming Upload) -> Response {
     let mode = upload.terms.mode
-    if configuration.modes.countsPrefixes { notePrefix(ofSet: upload.reservation.item.key) }
+    if isObserved, configuration.modes.countsPrefixes { notePrefix(ofSet: upload.reservation.item.key) }
     let terms = upload.terms
     let logged = logs(.mutations) ? KeptKey(upload.reservation.item) : nil
     if logs(.fetchers) { logLookup(upload.reservation.item.key) }

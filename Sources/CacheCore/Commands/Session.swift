@@ -162,6 +162,7 @@ public struct Session: ~Copyable {
     let start = input.start
     var position = start
     engine.descriptor = descriptor
+    engine.lookForObservers()
     let step = run(&engine, input.span, &position, input.end)
     input.consume(position &- start)
     return step
@@ -184,6 +185,12 @@ public struct Session: ~Copyable {
         requests &+= 1
       }
       if stage == .text {
+        if requestsPerEvent == 0, !engine.isObserved {
+          plainLines(&engine, input, &position, end)
+          if !isIdle { continue }
+          if position == end { return .awaitInput }
+          guard engine.reply.hasRoom(Session.replyRoomByteCount) else { return .flushReply }
+        }
         if let step = textLine(&engine, input, &position, end) { return step }
       } else if let step = firstOrBinary(&engine, input, &position, end) {
         return step

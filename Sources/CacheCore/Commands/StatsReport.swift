@@ -5,7 +5,8 @@
 
 extension Engine {
   /// The whole answer to `stats <words>`, asked by the connection `descriptor`.
-  func statsReport(_ input: RawSpan, _ range: ByteRange, descriptor: Int32) -> [UInt8] {
+  mutating func statsReport(_ input: RawSpan, _ range: ByteRange, descriptor: Int32) -> [UInt8] {
+    defer { lookForObservers() }
     var words = Tokenizer(start: range.start, end: range.end)
     let word = words.next(input)
     var lines = StatLines(.text)
@@ -39,7 +40,8 @@ extension Engine {
   }
 
   /// The whole answer to a stat packet with the key `range`: one packet a statistic, then an empty one.
-  func binaryStatsReport(_ input: RawSpan, _ range: ByteRange, _ header: BinaryHeader) -> [UInt8] {
+  mutating func binaryStatsReport(_ input: RawSpan, _ range: ByteRange, _ header: BinaryHeader) -> [UInt8] {
+    defer { lookForObservers() }
     var lines = StatLines(.binary(header))
     if range.isEmpty {
       addGeneralStats(&lines)

@@ -95,6 +95,9 @@ struct Arena {
   @inline(__always)
   func byteOffset(_ ref: ItemRef) -> Int { Int(ref.rawValue) &<< unitShift }
 
+  @inline(__always)
+  func byteOffset(of item: Item) -> Int { unsafe item.byteOffset(from: base) }
+
   /// The item at `ref`; traps when its header would lie outside.
   @inline(__always)
   func item(_ ref: ItemRef) -> Item {

@@ -28,39 +28,42 @@ struct BucketArray {
     self.lastPower = lastPower
   }
 
+  /// Where the buckets of the table of `size` buckets begin, a power of two.
   @inline(__always)
-  private func index(_ power: Int, _ bucket: Int) -> Int {
-    let index = (1 &<< power) &- leftOut &+ bucket
-    precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
-    return index
-  }
+  func firstIndex(size: Int) -> Int { size &- leftOut }
 
-  /// Bucket `bucket` of the table of 2^power; traps outside the reservation.
+  /// The bucket at `index`, counted over all sizes; traps outside the reservation.
   @inline(__always)
-  subscript(power: Int, bucket: Int) -> ItemRef {
+  subscript(index: Int) -> ItemRef {
     get {
-      let index = index(power, bucket)
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
       // Rule 3: index checked above.
       return ItemRef(rawValue: unsafe csystem_load_relaxed(words + index))
     }
     nonmutating set {
-      let index = index(power, bucket)
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
       // Rule 3: index checked above.
       unsafe csystem_store_relaxed(words + index, newValue.rawValue)
     }
   }
 
-  /// Hints that a bucket will be read soon.
+  /// Bucket `bucket` of the table of 2^power; traps outside the reservation.
   @inline(__always)
-  func prefetch(_ power: Int, _ bucket: Int) {
-    let index = index(power, bucket)
-    // Rule 5: a hint never faults.
+  subscript(power: Int, bucket: Int) -> ItemRef {
+    get { self[firstIndex(size: 1 &<< power) &+ bucket] }
+    nonmutating set { self[firstIndex(size: 1 &<< power) &+ bucket] = newValue }
+  }
+
+  /// Hints that the bucket at `index` will be read soon.
+  @inline(__always)
+  func prefetch(_ index: Int) {
+    // Rule 5: a hint never faults, wherever it points.
     unsafe csystem_prefetch(words + index)
   }
 
   /// Gives the memory of one size back; its buckets read as empty.
   func release(_ power: Int) {
-    let start = index(power, 0)
+    let start = firstIndex(size: 1 << power)
     // Rule 3: the whole size lies inside the reservation. Only whole pages can be given back.
     let first = (start * 4 + 4095) & ~4095
     let last = ((start + (1 << power)) * 4) & ~4095

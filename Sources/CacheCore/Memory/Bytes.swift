@@ -1,6 +1,7 @@
 // Reading bytes: the few primitives that parsers and comparisons need on RawSpan, eight bytes at a time,
 // bounds-checked. Not a parser: nothing here knows a protocol. Numbers are little-endian in registers, as on every
 // machine we run on.
+import CSystem
 import Glibc
 
 extension RawSpan {
@@ -28,10 +29,25 @@ extension RawSpan {
     return unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self)
   }
 
+  /// Bit i is set when the byte at `offset + i` is `wanted`, for 32 bytes; traps unless all of them are inside.
+  @inline(__always)
+  func matches32(_ wanted: UInt8, at offset: Int) -> UInt32 {
+    precondition(offset >= 0 && offset &+ 32 <= byteCount)
+    return unsafe withUnsafeBytes { bytes in
+      // Rule 3: offset checked above, so there are bytes.
+      let place = unsafe bytes.baseAddress.unsafelyUnwrapped + offset
+      return unsafe csystem_matches16(place, wanted) | csystem_matches16(place + 16, wanted) &<< 16
+    }
+  }
+
   /// The bytes of `range`; traps unless they are inside.
   @inline(__always) @_lifetime(copy self)
   func slice(_ range: ByteRange) -> RawSpan {
-    extracting(range.start..<range.end)
+    precondition(range.start >= 0 && range.start <= range.end && range.end <= byteCount)
+    // Rule 3: checked above. Without an address there are no bytes, and the range is empty.
+    guard let base = unsafe withUnsafeBytes({ $0.baseAddress }) else { return self }
+    return unsafe _overrideLifetime(
+      RawSpan(_unsafeStart: base + range.start, byteCount: range.end &- range.start), copying: self)
   }
 
   /// Where the first `wanted` at or after `start` and before `end` is; nil when there is none.
@@ -44,6 +60,37 @@ extension RawSpan {
       guard let found = unsafe memchr(base + start, Int32(wanted), end &- start) else { return nil }
       return unsafe UnsafeRawPointer(found) - base
     }
+  }
+
+  /// Where the first newline at or after `start` and before `end` is; nil when there is none. In a short line it is
+  /// found by one look, for which the span must have 32 bytes of slack behind `end`.
+  @inline(__always)
+  func firstNewline(from start: Int, to end: Int) -> Int? {
+    let newlines = matches32(0x0a, at: start)
+    guard newlines != 0 else { return end &- start <= 32 ? nil : firstIndex(of: 0x0a, from: start &+ 32, to: end) }
+    let found = start &+ newlines.trailingZeroBitCount
+    return found < end ? found : nil
+  }
+
+  /// Whether the bytes are those of `other`.
+  @inline(__always)
+  func isEqual(to other: RawSpan) -> Bool {
+    let count = byteCount
+    guard count == other.byteCount else { return false }
+    if count < 8 {
+      for offset in 0..<count where byte(at: offset) != other.byte(at: offset) { return false }
+      return true
+    }
+    if count > 16 {
+      var offset = 0
+      while offset &+ 8 < count {
+        if word(at: offset) != other.word(at: offset) { return false }
+        offset &+= 8
+      }
+    } else if word(at: 0) != other.word(at: 0) {
+      return false
+    }
+    return word(at: count &- 8) == other.word(at: count &- 8)
   }
 
   /// Whether the bytes of `range` are those of `text`.

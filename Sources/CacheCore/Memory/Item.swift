@@ -18,6 +18,10 @@ struct Item {
     self.casByteCount = casByteCount
   }
 
+  /// Where it lies, counted from `base`.
+  @inline(__always)
+  func byteOffset(from base: UnsafeMutableRawPointer) -> Int { unsafe pointer - base }
+
   // Header fields. Rule 4 for all of them: constant offsets within the checked header.
 
   /// A field that is looked at without the lock before it is looked at with it (times, size and segment).
@@ -167,24 +171,6 @@ struct Item {
     }
   }
 
-  /// Whether the key is `other`.
-  @inline(__always)
-  func keyEquals(_ other: RawSpan) -> Bool {
-    let count = keyByteCount
-    guard count == other.byteCount else { return false }
-    let mine = key
-    if count >= 8 {
-      var offset = 0
-      while offset &+ 8 <= count {
-        if mine.word(at: offset) != other.word(at: offset) { return false }
-        offset &+= 8
-      }
-      return mine.word(at: count &- 8) == other.word(at: count &- 8)
-    }
-    for offset in 0..<count where mine.byte(at: offset) != other.byte(at: offset) { return false }
-    return true
-  }
-
   /// The part of the value beside the key: all of it unless the item is chunked.
   @inline(__always)
   var inlineValue: RawSpan {
@@ -195,6 +181,18 @@ struct Item {
       let bytes = unsafe UnsafeRawBufferPointer(start: pointer + (keyOffset &+ keyByteCount), count: count)
       return unsafe _overrideLifetime(bytes.bytes, borrowing: self)
     }
+  }
+
+  /// Where key and value lie, from one look at each field that says so.
+  @inline(__always)
+  var contents: ItemContents {
+    let flags = flags
+    let offset =
+      ItemLayout.fixedByteCount &+ casByteCount
+      &+ Int(flags.rawValue & (ItemFlags.hasClientFlags.rawValue | ItemFlags.chunked.rawValue))
+    // Rule 6: initialise() found client flags, key and inline value inside the chunk.
+    return unsafe ItemContents(
+      key: pointer + offset, flags: flags, keyByteCount: keyByteCount, valueByteCount: valueByteCount)
   }
 
   /// The bytes at `offset` of the inline value, for writing; used while the item is private or locked and not held.
@@ -279,6 +277,55 @@ struct Item {
     sizeAndSegment = 0
     holdsAndReads = 0
     unsafe pointer.storeBytes(of: 0, toByteOffset: ItemLayout.keyByteCount, as: UInt8.self)
+  }
+}
+
+/// Key and value of an item, for those who compare and send them. Valid as long as the item is, while its lock is held.
+@safe
+struct ItemContents {
+  private let start: UnsafeMutableRawPointer
+  let flags: ItemFlags
+  let keyByteCount: Int
+  let valueByteCount: Int
+
+  /// `start` is where the key lies; an unchunked item has its client flags before it and its value behind it.
+  @unsafe @inline(__always)
+  fileprivate init(key start: UnsafeMutableRawPointer, flags: ItemFlags, keyByteCount: Int, valueByteCount: Int) {
+    unsafe self.start = unsafe start
+    self.flags = flags
+    self.keyByteCount = keyByteCount
+    self.valueByteCount = valueByteCount
+  }
+
+  /// The number the client stored beside the value. Traps for a chunked item.
+  @inline(__always)
+  var clientFlags: UInt32 {
+    precondition(!flags.contains(.chunked))
+    guard flags.contains(.hasClientFlags) else { return 0 }
+    // Rule 6: as in `Item.contents`; nothing lies between client flags and key.
+    return unsafe start.loadUnaligned(fromByteOffset: -4, as: UInt32.self)
+  }
+
+  @inline(__always)
+  var key: RawSpan {
+    @_lifetime(borrow self)
+    get {
+      // Rule 6: as in `Item.contents`.
+      let bytes = unsafe UnsafeRawBufferPointer(start: start, count: keyByteCount)
+      return unsafe _overrideLifetime(bytes.bytes, borrowing: self)
+    }
+  }
+
+  /// The whole value. Traps for a chunked item.
+  @inline(__always)
+  var value: RawSpan {
+    @_lifetime(borrow self)
+    get {
+      precondition(!flags.contains(.chunked))
+      // Rule 6: as in `Item.contents`.
+      let bytes = unsafe UnsafeRawBufferPointer(start: start + keyByteCount, count: valueByteCount)
+      return unsafe _overrideLifetime(bytes.bytes, borrowing: self)
+    }
   }
 }
 

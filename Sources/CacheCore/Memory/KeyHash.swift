@@ -5,6 +5,16 @@ struct KeyHash: Equatable, Sendable {
   /// Both are unknown to clients: a window that equals a known constant would blind the multiplication.
   let seed: UInt64
   let secret: UInt64
+  /// What the seed makes of the construction's constants.
+  private let firstState: UInt64
+  private let lengthSeed: UInt64
+
+  init(seed: UInt64, secret: UInt64) {
+    self.seed = seed
+    self.secret = secret
+    firstState = seed ^ 0xa076_1d64_78bd_642f
+    lengthSeed = seed ^ 0x5899_65cc_7537_4cc3
+  }
 
   /// A hash with a seed from the kernel's random numbers.
   static func random() -> KeyHash {
@@ -24,7 +34,7 @@ struct KeyHash: Equatable, Sendable {
     let count = key.byteCount
     var first: UInt64
     var second: UInt64
-    var state = seed ^ 0xa076_1d64_78bd_642f
+    var state = firstState
     if count <= 16 {
       if count >= 8 {
         first = key.word(at: 0)
@@ -49,6 +59,6 @@ struct KeyHash: Equatable, Sendable {
       second = key.word(at: count &- 8)
     }
     let mixed = fold(first ^ secret, second ^ state)
-    return fold(mixed ^ 0x8ebc_6af0_9c88_c6e3, UInt64(truncatingIfNeeded: count) ^ 0x5899_65cc_7537_4cc3 ^ seed)
+    return fold(mixed ^ 0x8ebc_6af0_9c88_c6e3, UInt64(truncatingIfNeeded: count) ^ lengthSeed)
   }
 }

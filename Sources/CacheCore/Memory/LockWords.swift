@@ -54,12 +54,14 @@ struct LockWords {
   }
 
   @inline(__always)
-  func unlock(_ index: Int) {
+  func unlock(_ index: Int) { word(index).unlock() }
+
+  /// Lock `index`, for its holder to unlock.
+  @inline(__always)
+  func word(_ index: Int) -> LockWord {
     check(index)
     // Rule 3: index checked above.
-    if unsafe entries[index].word.exchange(0, ordering: .releasing) == 2 {
-      unsafe csystem_futex_wake_one(UnsafeRawPointer(entries + index))
-    }
+    return unsafe LockWord(UnsafeMutableRawPointer(entries + index).assumingMemoryBound(to: Atomic<UInt32>.self))
   }
 
   @inline(__always)
@@ -84,6 +86,24 @@ struct LockWords {
     // Rule 3: index checked above.
     unsafe csystem_prefetch(UnsafeRawPointer(entries + index))
   }
+}
+
+/// One of the locks, valid as long as they are.
+@safe
+struct LockWord {
+  private let word: UnsafeMutablePointer<Atomic<UInt32>>
+
+  @unsafe @inline(__always)
+  fileprivate init(_ word: UnsafeMutablePointer<Atomic<UInt32>>) { unsafe self.word = unsafe word }
+
+  @inline(__always)
+  func unlock() {
+    // Rule 1: the locks outlive their holders.
+    if unsafe word.pointee.exchange(0, ordering: .releasing) == 2 { wakeOne() }
+  }
+
+  @inline(never)
+  private func wakeOne() { unsafe csystem_futex_wake_one(UnsafeRawPointer(word)) }
 }
 
 // Rule 2: every access is atomic.

@@ -3,19 +3,32 @@
 // Docs/memory.md).
 import Glibc
 
-/// memcpy, with the sizes of keys inlined: two words that may overlap copy 8 to 16 bytes, two vectors 16 to 32.
+/// memcpy, with the sizes of keys and small values inlined: two words that may overlap copy 8 to 16 bytes, two vectors
+/// 16 to 32, and so on up to 128.
 ///
 /// The caller vouches for both ranges, which do not overlap.
 @unsafe @inline(__always)
 func copyBytes(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) {
   typealias Vector = SIMD16<UInt8>
-  if count > 32 {
+  func copy(_ offset: Int) {
+    unsafe target.storeBytes(
+      of: source.loadUnaligned(fromByteOffset: offset, as: Vector.self), toByteOffset: offset, as: Vector.self)
+  }
+  if count > 128 {
     unsafe memcpy(target, source, count)
   } else if count >= 16 {
-    let tail = count &- 16
-    unsafe target.storeBytes(of: source.loadUnaligned(as: Vector.self), as: Vector.self)
-    unsafe target.storeBytes(
-      of: source.loadUnaligned(fromByteOffset: tail, as: Vector.self), toByteOffset: tail, as: Vector.self)
+    copy(0)
+    if count > 32 {
+      copy(16)
+      if count > 64 {
+        copy(32)
+        copy(48)
+        copy(count &- 64)
+        copy(count &- 48)
+      }
+      copy(count &- 32)
+    }
+    copy(count &- 16)
   } else if count >= 8 {
     let tail = count &- 8
     let last = unsafe source.loadUnaligned(fromByteOffset: tail, as: UInt64.self)

@@ -65,8 +65,7 @@ struct ReplyCursor: ~Copyable {
   @inline(__always)
   mutating func append(decimal value: UInt64) {
     if value < 10_000 {
-      let (digits, size) = fewDigits(UInt32(truncatingIfNeeded: value))
-      append(word: UInt64(digits), size: size)
+      append(fewDigits(UInt32(truncatingIfNeeded: value), then: 0), 0)
     } else {
       count &+= unsafe ReplyCursor.writeMany(value, base + count, room: limit &- count)
     }
@@ -76,12 +75,20 @@ struct ReplyCursor: ~Copyable {
   @inline(__always)
   mutating func appendLine(decimal value: UInt64) {
     if value < 10_000 {
-      let (digits, size) = fewDigits(UInt32(truncatingIfNeeded: value))
-      append(word: UInt64(digits) | 0x0a0d &<< UInt64(truncatingIfNeeded: size &* 8), size: size &+ 2)
+      appendLine(few: UInt32(truncatingIfNeeded: value))
     } else {
       count &+= unsafe ReplyCursor.writeMany(value, base + count, room: limit &- count)
       append(word: 0x0a0d, size: 2)
     }
+  }
+
+  /// Appends a value below 10,000 in decimal, and CRLF.
+  @inline(__always)
+  mutating func appendLine(few value: UInt32) { append(fewDigits(value, then: 0x0a0d), 2) }
+
+  @inline(__always)
+  private mutating func append(_ few: (text: UInt64, digits: Int), _ more: Int) {
+    append(word: few.text, size: few.digits &+ more)
   }
 
   /// Not a method of the cursor: that would need it in memory. Returns how many digits there are.
@@ -94,20 +101,17 @@ struct ReplyCursor: ~Copyable {
     return digits
   }
 
-  /// The decimal digits of 0 to 9999 as a little-endian word.
+  /// The decimal digits of 0 to 9999 as a little-endian word, followed by two bytes. All four digits are made at once,
+  /// in the bytes of a word, and the leading zeros shifted out.
   @inline(__always)
-  private func fewDigits(_ value: UInt32) -> (digits: UInt32, size: Int) {
-    if value < 10 { return (value &+ 0x30, 1) }
-    let high = (value &* 5243) &>> 19  // value / 100 below 10,000
-    let four = pair(high) | pair(value &- high &* 100) &<< 16
-    let size: UInt32 = value < 100 ? 2 : value < 1000 ? 3 : 4
-    return (four &>> ((4 &- size) &* 8), Int(size))
-  }
-
-  /// The two digits of 0 to 99.
-  @inline(__always)
-  private func pair(_ value: UInt32) -> UInt32 {
-    let tens = (value &* 103) &>> 10
-    return (tens | (value &- tens &* 10) &<< 8) &+ 0x3030
+  private func fewDigits(_ value: UInt32, then tail: UInt64) -> (text: UInt64, digits: Int) {
+    let hundreds = (value &* 5243) &>> 19  // value / 100 below 10,000
+    // Value = low half * 100 + high half.
+    let halves = value &<< 16 &- hundreds &* (100 &<< 16 &- 1)
+    let tens = (halves &* 103) &>> 10 & 0x000f_000f  // each half / 10 below 100
+    let digits = halves &<< 8 &- tens &* (10 &<< 8 &- 1)
+    let leading = (digits | 0x0100_0000).trailingZeroBitCount & 0x18
+    let text = UInt64(digits | 0x3030_3030) | tail &<< 32
+    return (text &>> UInt64(truncatingIfNeeded: leading), 4 &- leading &>> 3)
   }
 }

@@ -59,6 +59,9 @@ public struct EventLog: Sendable {
 
   // Writing.
 
+  /// Whether somebody watches anything.
+  public var isWatched: Bool { cells.load(Cell.streams.rawValue) != 0 }
+
   @inline(__always)
   public func isWatched(_ stream: LogStream) -> Bool {
     cells.load(Cell.streams.rawValue) & LogStreams(stream).rawValue != 0

@@ -3,14 +3,19 @@
 // buckets at a time under its own lock: a look-up waits for at most one such step. The state of a stripe is its table's
 // power and how many of its rows have moved on already (row r of stripe s is bucket r * stripes + s). It knows no key
 // and no expiry.
+import Synchronization
 
-struct HashTable: Sendable {
+struct HashTable: ~Copyable, Sendable {
   private let arena: Arena
   private let locks: ItemLocks
   private let buckets: BucketArray
   /// 0: the power all stripes have reached; 1: 1 while growing; 2: the stripe that moves next; 3: bytes of the sizes in
   /// use.
   private let shared: AtomicCells
+  /// The size that all stripes use, less one; 0 while any of them is on its way to the next. Under the lock of a stripe
+  /// it is right for that stripe: it is 0 before the first bucket moves, and set again when the last stripe has been
+  /// unlocked.
+  private let settledMask: Atomic<UInt64>
   static let maximumPower = 32
   private static let rowBits: UInt32 = 26
 
@@ -25,6 +30,7 @@ struct HashTable: Sendable {
     shared = AtomicCells(count: 4)
     shared.store(0, UInt64(power))
     shared.store(3, 4 << UInt64(power))
+    settledMask = Atomic((1 << UInt64(power)) - 1)
     locks.setInitialGrowth(UInt32(power) << HashTable.rowBits)
   }
 
@@ -33,30 +39,32 @@ struct HashTable: Sendable {
   /// Bytes of the buckets in use; both sizes while growing.
   var byteCount: Int { Int(shared.load(3)) }
 
-  /// Where the chain of `hash` starts: the table's power and the bucket in it.
+  /// The index of the bucket where the chain of `hash` starts; a hint when the stripe is not locked.
   @inline(__always)
-  private func place(_ hash: UInt64, stripe: Int) -> (power: Int, bucket: Int) {
+  private func index(_ hash: UInt64, stripe: Int) -> Int {
+    let mask = settledMask.load(ordering: .relaxed)
+    guard mask != 0 else { return movingIndex(hash, stripe: stripe) }
+    return buckets.firstIndex(size: Int(truncatingIfNeeded: mask) &+ 1) &+ Int(truncatingIfNeeded: hash & mask)
+  }
+
+  @inline(never)
+  private func movingIndex(_ hash: UInt64, stripe: Int) -> Int {
     let growth = locks.growth(stripe)
-    let power = Int(growth &>> HashTable.rowBits)
-    let bucket = Int(truncatingIfNeeded: hash) & ((1 &<< power) &- 1)
     let movedRows = Int(growth & ((1 &<< HashTable.rowBits) &- 1))
-    if movedRows != 0, bucket &>> locks.power < movedRows {
-      return (power &+ 1, Int(truncatingIfNeeded: hash) & ((1 &<< (power &+ 1)) &- 1))
-    }
-    return (power, bucket)
+    var size = 1 &<< Int(growth &>> HashTable.rowBits)
+    let row = (Int(truncatingIfNeeded: hash) & (size &- 1)) &>> locks.power
+    if row < movedRows { size &*= 2 }
+    return buckets.firstIndex(size: size) &+ Int(truncatingIfNeeded: hash) & (size &- 1)
   }
 
   @inline(__always)
-  func first(_ hash: UInt64, _ held: borrowing ItemLockHeld) -> ItemRef {
-    let (power, bucket) = place(hash, stripe: held.stripe)
-    return buckets[power, bucket]
-  }
+  func first(_ hash: UInt64, _ held: borrowing ItemLockHeld) -> ItemRef { buckets[index(hash, stripe: held.stripe)] }
 
   @inline(__always)
   func insert(_ item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld) {
-    let (power, bucket) = place(hash, stripe: held.stripe)
-    item.hashNext = buckets[power, bucket]
-    buckets[power, bucket] = item.ref
+    let index = index(hash, stripe: held.stripe)
+    item.hashNext = buckets[index]
+    buckets[index] = item.ref
   }
 
   /// Inserts without a lock, into a table that does not grow and that nobody else uses.
@@ -81,10 +89,10 @@ struct HashTable: Sendable {
 
   @inline(__always)
   private func substitute(_ ref: ItemRef, for item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld) {
-    let (power, bucket) = place(hash, stripe: held.stripe)
-    var current = buckets[power, bucket]
+    let index = index(hash, stripe: held.stripe)
+    var current = buckets[index]
     if current == item.ref {
-      buckets[power, bucket] = ref
+      buckets[index] = ref
     } else {
       while true {
         let link = arena.item(current)
@@ -100,18 +108,18 @@ struct HashTable: Sendable {
 
   // Prefetching, without the lock: hints only.
 
-  @inline(__always)
-  func prefetchBucket(_ hash: UInt64) {
+  /// The bucket of `hash`; its memory and that of its lock are asked for.
+  @inline(__always) @discardableResult
+  func prefetchBucket(_ hash: UInt64) -> Int {
     locks.prefetch(hash)
-    let (power, bucket) = place(hash, stripe: locks.stripe(hash))
-    buckets.prefetch(power, bucket)
+    let index = index(hash, stripe: locks.stripe(hash))
+    buckets.prefetch(index)
+    return index
   }
 
+  /// Asks for the first item of a bucket.
   @inline(__always)
-  func prefetchFirst(_ hash: UInt64) {
-    let (power, bucket) = place(hash, stripe: locks.stripe(hash))
-    arena.prefetch(buckets[power, bucket])
-  }
+  func prefetchFirst(_ bucket: Int) { arena.prefetch(buckets[bucket]) }
 
   // Growth, by one maintenance thread.
 
@@ -123,6 +131,7 @@ struct HashTable: Sendable {
     shared.store(3, (4 << UInt64(power)) + (8 << UInt64(power)))
     shared.store(2, 0)
     shared.store(1, 1)
+    settledMask.store(0, ordering: .relaxed)
     return true
   }
 
@@ -151,6 +160,7 @@ struct HashTable: Sendable {
     shared.store(0, UInt64(power + 1))
     shared.store(3, 8 << UInt64(power))
     shared.store(1, 0)
+    settledMask.store((2 << UInt64(power)) - 1, ordering: .relaxed)
     return false
   }
 

@@ -4,20 +4,20 @@
 
 /// The item lock of one stripe, held until this value's life ends.
 struct ItemLockHeld: ~Copyable {
-  private let words: LockWords
+  private let word: LockWord
   let stripe: Int
   /// False when an outer ItemLockHeld of the same thread will unlock.
   private let unlocks: Bool
 
   @inline(__always)
-  fileprivate init(words: LockWords, stripe: Int, unlocks: Bool) {
-    self.words = words
+  fileprivate init(_ word: LockWord, stripe: Int, unlocks: Bool = true) {
+    self.word = word
     self.stripe = stripe
     self.unlocks = unlocks
   }
 
   @inline(__always)
-  deinit { if unlocks { words.unlock(stripe) } }
+  deinit { if unlocks { word.unlock() } }
 }
 
 struct ItemLocks: Sendable {
@@ -54,18 +54,18 @@ struct ItemLocks: Sendable {
   @inline(__always)
   func lock(stripe: Int) -> ItemLockHeld {
     words.lock(stripe)
-    return ItemLockHeld(words: words, stripe: stripe, unlocks: true)
+    return ItemLockHeld(words.word(stripe), stripe: stripe)
   }
 
   @inline(__always)
   func tryLock(stripe: Int) -> ItemLockHeld? {
-    words.tryLock(stripe) ? ItemLockHeld(words: words, stripe: stripe, unlocks: true) : nil
+    words.tryLock(stripe) ? ItemLockHeld(words.word(stripe), stripe: stripe) : nil
   }
 
   /// As `tryLock`, but a stripe that the calling thread holds already counts as had, and stays locked afterwards.
   @inline(__always)
   func tryLock(stripe: Int, alreadyHolding heldStripe: Int) -> ItemLockHeld? {
-    stripe == heldStripe ? ItemLockHeld(words: words, stripe: stripe, unlocks: false) : tryLock(stripe: stripe)
+    stripe == heldStripe ? ItemLockHeld(words.word(stripe), stripe: stripe, unlocks: false) : tryLock(stripe: stripe)
   }
 
   /// The growth state of a stripe; exact under its lock, a hint without.

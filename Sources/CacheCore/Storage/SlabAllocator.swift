@@ -65,6 +65,8 @@ struct SlabAllocator: Sendable {
 
   /// Whether a class without a page gets its first one beyond the limit.
   private let firstPageMayExceedLimit: Bool
+  /// From a reference to the page it lies in.
+  private let refPageShift: Int
   /// Whether pages without items go to the pool.
   private let poolsEmptyPages: Bool
 
@@ -73,6 +75,7 @@ struct SlabAllocator: Sendable {
     self.poolsEmptyPages = poolsEmptyPages
     self.firstPageMayExceedLimit = firstPageMayExceedLimit
     self.arena = arena
+    refPageShift = classes.pageShift - arena.unitShift
     state = FixedArray(repeating: SlabClass(), count: classes.count)
     locks = LockWords(count: classes.count)
     let pageCount = arena.byteCount >> classes.pageShift
@@ -111,11 +114,15 @@ struct SlabAllocator: Sendable {
   }
 
   @inline(__always)
-  func page(of ref: ItemRef) -> Int { arena.byteOffset(ref) &>> classes.pageShift }
+  func page(of ref: ItemRef) -> Int { Int(ref.rawValue) &>> refPageShift }
 
   /// The class whose page `ref` lies in.
   @inline(__always)
   func slabClass(of ref: ItemRef) -> Int { Int(pageClass[page(of: ref)]) }
+
+  /// The class whose page the item lies in.
+  @inline(__always)
+  func slabClass(of item: Item) -> Int { Int(pageClass[arena.byteOffset(of: item) &>> classes.pageShift]) }
 
   /// The class that owns the page, 0 for none; without the lock it may be another at the next moment.
   func slabClass(ofPage page: Int) -> Int { Int(pageClass[page]) }

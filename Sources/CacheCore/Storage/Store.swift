@@ -51,6 +51,12 @@ enum Lookup {
   }
 }
 
+/// An item and where its key and value lie.
+struct FoundItem {
+  let item: Item
+  let contents: ItemContents
+}
+
 public struct Store: ~Copyable, Sendable {
   let configuration: StoreConfiguration
   /// What commands change; shared with those who carry them out.
@@ -98,8 +104,8 @@ public struct Store: ~Copyable, Sendable {
   let lastFlushSecond = Atomic<UInt32>(0)
 
   private init(
-    _ configuration: StoreConfiguration, arena: Arena, slabs: SlabAllocator, locks: ItemLocks, table: HashTable,
-    ghosts: GhostTable
+    _ configuration: StoreConfiguration, arena: Arena, slabs: SlabAllocator, locks: ItemLocks,
+    table: consuming HashTable, ghosts: GhostTable
   ) {
     self.configuration = configuration
     tunables = configuration.tunables
@@ -177,25 +183,39 @@ public struct Store: ~Copyable, Sendable {
 
   // Finding.
 
-  /// The live item of `key`. A dead one met on the way is unlinked. Wants the item lock of the key.
+  /// The item of `key`, dead or alive. Wants the item lock of the key.
   @inline(__always)
-  func find(_ key: RawSpan, _ hash: UInt64, now: UInt32, _ held: borrowing ItemLockHeld) -> Lookup {
+  private func linked(_ key: RawSpan, _ hash: UInt64, _ held: borrowing ItemLockHeld) -> FoundItem? {
     var ref = table.first(hash, held)
     while !ref.isNone {
       let item = arena.item(ref)
-      if item.keyEquals(key) {
-        if isLive(item, now: now) { return .hit(item) }
-        return bury(item, hash, now: now, held)
+      if item.keyByteCount == key.byteCount {
+        let contents = item.contents
+        if contents.key.isEqual(to: key) { return FoundItem(item: item, contents: contents) }
       }
       ref = item.hashNext
     }
-    return .miss
+    return nil
+  }
+
+  /// The item of `key` if it is alive: for those who ask `find` when it is not. Wants the item lock of the key.
+  @inline(__always)
+  func findLive(_ key: RawSpan, _ hash: UInt64, now: UInt32, _ held: borrowing ItemLockHeld) -> FoundItem? {
+    guard let found = linked(key, hash, held), isLive(found.item, now: now) else { return nil }
+    return found
+  }
+
+  /// The live item of `key`. A dead one met on the way is unlinked. Wants the item lock of the key.
+  @inline(__always)
+  func find(_ key: RawSpan, _ hash: UInt64, now: UInt32, _ held: borrowing ItemLockHeld) -> Lookup {
+    guard let item = linked(key, hash, held)?.item else { return .miss }
+    return isLive(item, now: now) ? .hit(item) : bury(item, hash, now: now, held)
   }
 
   @inline(__always)
   func isLive(_ item: Item, now: UInt32) -> Bool {
-    let exptime = item.exptime
-    return (exptime == 0 || exptime >= now) && item.lastAccess >= flushBarrier.load(ordering: .relaxed)
+    // An exptime of 0, which is never, becomes the largest number.
+    item.exptime &- 1 >= now &- 1 && item.lastAccess >= flushBarrier.load(ordering: .relaxed)
   }
 
   @inline(never)
@@ -376,7 +396,7 @@ public struct Store: ~Copyable, Sendable {
   // Prefetching, without a lock: hints only.
 
   @inline(__always)
-  func prefetchBucket(_ hash: UInt64) { table.prefetchBucket(hash) }
+  func prefetchBucket(_ hash: UInt64) -> Int { table.prefetchBucket(hash) }
   @inline(__always)
-  func prefetchItem(_ hash: UInt64) { table.prefetchFirst(hash) }
+  func prefetchItem(bucket: Int) { table.prefetchFirst(bucket) }
 }

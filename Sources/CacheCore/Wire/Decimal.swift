@@ -15,6 +15,21 @@ extension UInt64 {
 }
 
 extension RawSpan {
+  /// The number of one to eight digits at `offset`; nil for anything else. The eight bytes there must be inside.
+  @inline(__always)
+  func fewDigits(at offset: Int, count: Int) -> UInt32? {
+    guard count > 0, count <= 8 else { return nil }
+    var bytes = word(at: offset)
+    var value: UInt32 = 0
+    for _ in 0..<count {
+      let digit = UInt32(truncatingIfNeeded: bytes & 0xff) &- 0x30
+      guard digit < 10 else { return nil }
+      value = value &* 10 &+ digit
+      bytes &>>= 8
+    }
+    return value
+  }
+
   /// Digits only, at most 22 of them; nil when empty, longer, not digits, or above 2^64 - 1 (reference, section 2.1).
   @inline(__always)
   func unsigned64(_ range: ByteRange) -> UInt64? {

@@ -74,12 +74,9 @@ enum MetaParser {
     return line
   }
 
-  /// What the line of an mg asks for if it is a plain one; nil when all of it must be looked at closely.
+  /// What an mg asks for whose line goes from `key` to `end`, if it is a plain one: each flag a single letter, once.
   @inline(__always)
-  static func plainFetch(_ input: RawSpan, start: Int, end: Int) -> PlainFetch? {
-    var words = Tokenizer(start: start &+ 2, end: end)
-    let key = words.next(input)
-    guard key.count > 0, key.count <= TextParser.longestKeyByteCount else { return nil }
+  static func plainFetch(_ input: RawSpan, key: ByteRange, end: Int) -> PlainFetch? {
     var position = key.end
     var seen: UInt32 = 0
     while position < end {
@@ -90,8 +87,8 @@ enum MetaParser {
       position &+= 2
     }
     return PlainFetch(
-      key: key, flags: ByteRange(start: key.end, end: end),
-      wantsValue: seen & plainBit(MetaFlag.value.rawValue) != 0, isQuiet: seen & plainBit(MetaFlag.quiet.rawValue) != 0)
+      key: key, flags: ByteRange(start: key.end, end: end), wantsValue: seen & plainBit(.value) != 0,
+      isQuiet: seen & plainBit(.quiet) != 0)
   }
 
   /// A bit for each lower-case letter, none for anything else.
@@ -100,9 +97,15 @@ enum MetaParser {
     letter &- 0x61 < 26 ? 1 &<< UInt32(letter &- 0x61) : 0
   }
 
-  private static let plainFlags: UInt32 =
-    [MetaFlag.cas, .clientFlags, .hitBefore, .key, .lastAccess, .quiet, .size, .timeLeft, .value]
-    .reduce(0) { $0 | 1 << UInt32($1.rawValue - 0x61) }
+  @inline(__always)
+  private static func plainBit(_ flag: MetaFlag) -> UInt32 { plainBit(flag.rawValue) }
+
+  /// Without argument and without effect on the item. The compiler makes a constant of it.
+  @inline(__always)
+  private static var plainFlags: UInt32 {
+    plainBit(.cas) | plainBit(.clientFlags) | plainBit(.hitBefore) | plainBit(.key) | plainBit(.lastAccess)
+      | plainBit(.quiet) | plainBit(.size) | plainBit(.timeLeft) | plainBit(.value)
+  }
 
   /// Reads the flags up to the end of the line, and the key if it is encoded. Returns what is wrong with them.
   @inline(__always)

@@ -84,11 +84,26 @@ enum TextComposer {
 
   /// A value copied into the reply: its line, `VALUE <key> <flags> <bytes>[ <cas>]`, the value, and the line's end.
   @inline(__always)
-  static func composeValue(_ item: Item, withCAS: Bool, _ reply: inout ReplyBuffer) {
-    let value = item.inlineValue
-    reply.compose(valueOverheadByteCount &+ value.byteCount) { cursor in
-      composeValueLine(item, withCAS: withCAS, &cursor)
-      cursor.append(value)
+  static func composeValue(_ contents: ItemContents, cas: UInt64?, _ reply: inout ReplyBuffer) {
+    guard cas == nil, !contents.flags.contains(.hasClientFlags), contents.valueByteCount < 10_000 else {
+      return composeAnyValue(contents, cas: cas, &reply)
+    }
+    reply.compose(valueOverheadByteCount &+ contents.valueByteCount) { cursor in
+      cursor.append(word: valueWord, size: 6)
+      cursor.append(contents.key)
+      cursor.append(word: noClientFlags, size: 3)
+      cursor.appendLine(few: UInt32(truncatingIfNeeded: contents.valueByteCount))
+      cursor.append(contents.value)
+      cursor.append(word: lineEnd, size: 2)
+    }
+  }
+
+  @inline(never)
+  private static func composeAnyValue(_ contents: ItemContents, cas: UInt64?, _ reply: inout ReplyBuffer) {
+    reply.compose(valueOverheadByteCount &+ contents.valueByteCount) { cursor in
+      composeValueLine(
+        contents.key, clientFlags: contents.clientFlags, valueByteCount: contents.valueByteCount, cas: cas, &cursor)
+      cursor.append(contents.value)
       cursor.append(word: lineEnd, size: 2)
     }
   }
@@ -100,10 +115,11 @@ enum TextComposer {
 
   /// The line before a value.
   @inline(__always)
-  static func composeValueLine(_ item: Item, withCAS: Bool, _ reply: inout ReplyCursor) {
+  static func composeValueLine(
+    _ key: RawSpan, clientFlags: UInt32, valueByteCount: Int, cas: UInt64?, _ reply: inout ReplyCursor
+  ) {
     reply.append(word: valueWord, size: 6)
-    reply.append(item.key)
-    let clientFlags = item.clientFlags
+    reply.append(key)
     if clientFlags == 0 {
       reply.append(word: noClientFlags, size: 3)
     } else {
@@ -111,12 +127,12 @@ enum TextComposer {
       reply.append(decimal: UInt64(clientFlags))
       reply.append(UInt8(0x20))
     }
-    if withCAS {
-      reply.append(decimal: UInt64(item.valueByteCount))
+    if let cas {
+      reply.append(decimal: UInt64(valueByteCount))
       reply.append(UInt8(0x20))
-      reply.appendLine(decimal: item.cas)
+      reply.appendLine(decimal: cas)
     } else {
-      reply.appendLine(decimal: UInt64(item.valueByteCount))
+      reply.appendLine(decimal: UInt64(valueByteCount))
     }
   }
 }

@@ -22,51 +22,6 @@ enum TextParser {
     }
   }
 
-  /// What a line that begins with "set " asks for if it is a plain one; nil when all of it must be looked at closely.
-  @inline(__always)
-  static func plainSet(_ input: RawSpan, start: Int, end: Int) -> PlainSet? {
-    var words = Tokenizer(start: start &+ 4, end: end)
-    let key = words.next(input)
-    var position = key.end
-    guard isKey(key), let clientFlags = shortNumber(input, &position, end),
-      let exptime = shortNumber(input, &position, end), let size = shortNumber(input, &position, end), position == end
-    else { return nil }
-    return PlainSet(key: key, clientFlags: clientFlags, exptime: exptime, valueByteCount: Int(size))
-  }
-
-  /// The key of a get that has only one; nil for any other line.
-  @inline(__always)
-  static func plainGet(_ input: RawSpan, start: Int, end: Int) -> ByteRange? {
-    guard end &- start > 4, input.halfWord(at: start) == 0x2074_6567 else { return nil }
-    var words = Tokenizer(start: start &+ 4, end: end)
-    let key = words.next(input)
-    return words.isAtEnd && isKey(key) ? key : nil
-  }
-
-  /// Whether the line begins with "set ".
-  @inline(__always)
-  static func isSet(_ input: RawSpan, start: Int, end: Int) -> Bool {
-    end &- start > 4 && input.halfWord(at: start) == 0x2074_6573
-  }
-
-  /// A space and one to nine digits at `position`, which is behind them afterwards.
-  @inline(__always)
-  private static func shortNumber(_ input: RawSpan, _ position: inout Int, _ end: Int) -> UInt32? {
-    guard end &- position >= 2, input.byte(at: position) == 0x20 else { return nil }
-    let first = position &+ 1
-    var offset = first
-    var value: UInt32 = 0
-    while offset < end {
-      let digit = input.byte(at: offset) &- 0x30
-      if digit >= 10 { break }
-      value = value &* 10 &+ UInt32(digit)
-      offset &+= 1
-    }
-    guard offset > first, offset &- first <= 9 else { return nil }
-    position = offset
-    return value
-  }
-
   @inline(never)
   private static func parseAny(_ input: RawSpan, start: Int, end: Int) -> Request {
     var words = Tokenizer(start: start, end: end)

@@ -1,5 +1,5 @@
 // Cuts a command line into words separated by spaces. Any other byte belongs to a word, tabs and control bytes too
-// (reference, section 2.1). It reads eight bytes at a time, so the span must have slack behind the line (ByteBuffer
+// (reference, section 2.1). It looks at 32 bytes at a time, so the span must have as many behind the line (ByteBuffer
 // has).
 
 struct Tokenizer {
@@ -13,31 +13,33 @@ struct Tokenizer {
     self.end = end
   }
 
-  /// The next word; an empty range at the end of the line. A word after a single space costs one load for its first
-  /// seven bytes, blank included.
+  /// The next word; an empty range at the end of the line. A word after a single space costs one look if it has no more
+  /// than thirty bytes.
   @inline(__always)
   mutating func next(_ input: RawSpan) -> ByteRange {
     var start = position
     guard start < end else { return ByteRange(start: end, end: end) }
-    var word = input.word(at: start)
-    var length = 8
-    if word & 0xff == 0x20 {
+    var spaces = input.matches32(0x20, at: start)
+    if spaces & 1 != 0 {
       start &+= 1
-      word &>>= 8
-      length = 7
-      if word & 0xff == 0x20 { return nextAfterSpaces(input) }
+      spaces &>>= 1
+      if spaces & 1 != 0 { return nextAfterSpaces(input) }
     }
-    var stop = start
-    var found = Tokenizer.firstSpace(word)
-    while found >= length {
-      stop &+= length
-      if stop >= end { break }
-      found = Tokenizer.firstSpace(input.word(at: stop))
-      length = 8
-    }
-    if found < length { stop &+= found }
+    let stop = spaces != 0 ? start &+ spaces.trailingZeroBitCount : endOfLongWord(input, from: start &+ 31)
     position = min(stop, end)
-    return ByteRange(start: min(start, position), end: position)
+    return ByteRange(start: start, end: position)
+  }
+
+  /// Where a word ends that has no space before `position`.
+  @inline(never)
+  private func endOfLongWord(_ input: RawSpan, from position: Int) -> Int {
+    var stop = position
+    while stop < end {
+      let spaces = input.matches32(0x20, at: stop)
+      if spaces != 0 { return stop &+ spaces.trailingZeroBitCount }
+      stop &+= 32
+    }
+    return end
   }
 
   @inline(never)
@@ -65,15 +67,6 @@ struct Tokenizer {
   /// What is left of the line.
   @inline(__always)
   var rest: ByteRange { ByteRange(start: position, end: end) }
-
-  /// Index of the first space among eight bytes, 8 when there is none. Exact for the first match: a borrow can only
-  /// disturb bytes above it.
-  @inline(__always)
-  private static func firstSpace(_ word: UInt64) -> Int {
-    let zeroed = word ^ 0x2020_2020_2020_2020
-    let marks = (zeroed &- 0x0101_0101_0101_0101) & ~zeroed & 0x8080_8080_8080_8080
-    return marks.trailingZeroBitCount &>> 3
-  }
 
   /// The last word of the rest of the line; empty when there is none.
   func last(_ input: RawSpan) -> ByteRange {

@@ -40,8 +40,7 @@ struct HashTableTests {
     }
     while test.growStep(buckets: bucketsPerStep) {}
     #expect(wasGrowing > 0)
-    let table = test.store.value.table
-    let (grown, byteCount) = (table.power, table.byteCount)
+    let (grown, byteCount) = (test.store.value.table.power, test.store.value.table.byteCount)
     let itemCount = test.store.value.itemCount
     #expect(itemCount == count - gone.count)
     #expect(Double(itemCount) <= 1.5 * Double(1 << grown))
