@@ -1,6 +1,7 @@
 // A buffer of received bytes: [start, end) is what nobody has consumed yet. A worker has one large one for all its
 // connections; a connection with a partial request keeps its few bytes in a small one. 64 bytes beyond `end`
-// are always readable, so a parser may look at words and vectors. Not a queue: bytes are consumed from the front, never split.
+// are always readable, so a parser may look at words and vectors. Not a queue: bytes are consumed from the front, never
+// split.
 import Glibc
 
 @safe
