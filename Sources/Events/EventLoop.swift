@@ -16,16 +16,18 @@ public struct Readiness: OptionSet, Sendable {
 }
 
 /// Something that happened, named by the token its registration was made with.
+@frozen
 public struct ReadyEvent: Sendable {
   public let token: UInt64
-  public let readiness: Readiness
+  /// There is room to write; else there is input, or time has passed.
+  public let isWritable: Bool
 }
 
 /// The list that callbacks append to; one per loop, at a fixed address.
-@safe
+@safe @usableFromInline
 struct ReadyList {
-  var events: UnsafeMutablePointer<ReadyEvent>
-  var count = 0
+  @usableFromInline var events: UnsafeMutablePointer<ReadyEvent>
+  @usableFromInline var count = 0
   var capacity: Int
 
   init() {
@@ -56,7 +58,7 @@ struct ReadyList {
 @safe
 public struct EventLoop: ~Copyable {
   fileprivate let base: OpaquePointer
-  private let ready: Pinned<ReadyList>
+  @usableFromInline let ready: Pinned<ReadyList>
 
   /// A base without locks. Returns nil when libevent cannot make one (no descriptors left).
   public init?() {
@@ -84,11 +86,11 @@ public struct EventLoop: ~Copyable {
     unsafe event_base_loop(base, blocking ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK)
   }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   public var readyCount: Int { ready.value.count }
 
   /// What was collected, 0 ..< readyCount; traps outside.
-  @inline(__always)
+  @inlinable @inline(__always)
   public func readyEvent(_ index: Int) -> ReadyEvent {
     precondition(UInt(bitPattern: index) < UInt(bitPattern: ready.value.count))
     // Rule 3: index checked above.
@@ -141,7 +143,7 @@ public struct Registration: ~Copyable {
         // Rule 8: the context is the cell of a live event.
         let cell = unsafe context.unsafelyUnwrapped.assumingMemoryBound(to: Cell.self)
         unsafe cell.pointee.ready.value.append(
-          ReadyEvent(token: cell.pointee.token, readiness: Readiness(rawValue: what)))
+          ReadyEvent(token: cell.pointee.token, isWritable: what & Readiness.writable.rawValue != 0))
       }, cell)
     var result: Int32
     if let everyMilliseconds {

@@ -65,12 +65,12 @@ public struct Socket: Sendable {
   @inline(__always)
   public func send(_ reply: inout ReplyBuffer) -> (transfer: Transfer, sentByteCount: Int) {
     var total = 0
-    while !reply.isEmpty {
+    var isDone = reply.isEmpty
+    while !isDone {
       let count = reply.hasGatheredValues ? sendGathered(reply) : sendComposed(reply)
-      let transfer = outcome(count, zeroMeansClosed: false)
-      guard case .bytes(let sent) = transfer else { return (transfer, total) }
-      reply.consume(sent)
-      total &+= sent
+      guard count >= 0 else { return (outcome(count, zeroMeansClosed: false), total) }
+      isDone = reply.consume(count)
+      total &+= count
     }
     return (.bytes(total), total)
   }

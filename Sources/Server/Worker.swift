@@ -141,7 +141,7 @@ struct Worker: ~Copyable {
     case Worker.mailboxToken: receiveMail()
     case Worker.idleTimerToken: closeIdle()
     case let token where token & Worker.datagramBit != 0: receiveDatagrams(token)
-    default: handle(event.token, isWritable: event.readiness.contains(.writable))
+    default: handle(event.token, isWritable: event.isWritable)
     }
   }
 

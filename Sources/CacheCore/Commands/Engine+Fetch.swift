@@ -145,12 +145,13 @@ extension Engine {
   ) -> Fetched {
     var fetched = Fetched(
       flags: item.flags, lastAccess: item.lastAccess, exptime: item.exptime, newExptime: item.exptime)
-    var countsPrefixes = true
-    if case .meta = form { countsPrefixes = false }
     noteHit(
       item,
-      touchedUntil: request.options.contains(.touches) ? (isNew ? request.vivifyExptime : request.exptime) : nil,
-      countsPrefixes: countsPrefixes)
+      touchedUntil: request.options.contains(.touches) ? (isNew ? request.vivifyExptime : request.exptime) : nil)
+    if isObserved {
+      // The reference counts no prefixes of meta commands.
+      if case .meta = form {} else { countPrefix(key, isHit: true) }
+    }
     if !request.options.isDisjoint(with: [.touches, .recaches, .vivifies])
       || !fetched.flags.isDisjoint(with: [.stale, .tokenSent])
     {

@@ -88,7 +88,7 @@ extension Engine {
       return gather(item, retrieval, held)
     }
     guard reply.hasRoom(TextComposer.valueOverheadByteCount &+ contents.valueByteCount) else { return false }
-    if isObserved, logs(.fetchers) { logFetch(item.key, .hit(item)) }
+    if isObserved { observeHit(item) }
     noteHit(item, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
     store.value.bump(item, now: now)
     TextComposer.composeValue(contents, cas: retrieval.withCAS ? item.cas : nil, &reply)
@@ -108,7 +108,7 @@ extension Engine {
   @inline(never)
   private mutating func gather(_ item: Item, _ retrieval: Retrieval, _ held: borrowing ItemLockHeld) -> Bool {
     guard reply.hasRoom(TextComposer.valueOverheadByteCount), reply.hasRoomToGather else { return false }
-    if logs(.fetchers) { logFetch(item.key, .hit(item)) }
+    if isObserved { observeHit(item) }
     guard store.value.hold(item) else {
       noteMiss(item.key, touches: retrieval.touches)
       return true
@@ -125,9 +125,16 @@ extension Engine {
     return true
   }
 
+  /// Tells watchers of a get's hit, and counts it for its prefix.
+  @inline(never)
+  private mutating func observeHit(_ item: Item) {
+    if logs(.fetchers) { logFetch(item.key, .hit(item)) }
+    countPrefix(item.key, isHit: true)
+  }
+
   /// Counts a hit; one that touches gets the client's expiration time and counts as a touch only. Under the item lock.
   @inline(__always)
-  mutating func noteHit(_ item: Item, touchedUntil exptime: Int64?, countsPrefixes: Bool = true) {
+  mutating func noteHit(_ item: Item, touchedUntil exptime: Int64?) {
     let slabClass = store.value.slabs.slabClass(of: item)
     if let exptime {
       counters.add(.touchCommands)
@@ -137,7 +144,6 @@ extension Engine {
     } else {
       counters.addGetHit(segmentNumber: item.segmentNumber, slabClass: slabClass)
     }
-    if isObserved, countsPrefixes, configuration.modes.countsPrefixes { notePrefix(item.key, isHit: true) }
   }
 
   /// gat counts as a touch only, as in the reference; a miss counts likewise.
@@ -149,11 +155,12 @@ extension Engine {
     } else {
       counters.add(.getMisses)
     }
-    if isObserved, countsPrefixes, configuration.modes.countsPrefixes { notePrefix(key, isHit: false) }
+    if isObserved, countsPrefixes { countPrefix(key, isHit: false) }
   }
 
   @inline(never)
-  private mutating func notePrefix(_ key: RawSpan, isHit: Bool) {
+  mutating func countPrefix(_ key: RawSpan, isHit: Bool) {
+    guard configuration.modes.countsPrefixes else { return }
     configuration.prefixes.noteGet(key.bytes(ByteRange(start: 0, end: key.byteCount)), isHit: isHit)
   }
 }

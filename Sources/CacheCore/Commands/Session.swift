@@ -160,19 +160,31 @@ public struct Session: ~Copyable {
   /// Consumes what it has dealt with. Never blocks.
   public mutating func process(_ engine: inout Engine, _ input: inout ByteBuffer) -> NextStep {
     let start = input.start
+    let end = input.end
     var position = start
     engine.descriptor = descriptor
     engine.lookForObservers()
-    let step = run(&engine, input.span, &position, input.end)
+    let triesPlain = stage == .text && isIdle && requestsPerEvent == 0 && !engine.isObserved
+    if triesPlain {
+      plainLines(&engine, input.span, &position, end)
+      // Nearly always that was all.
+      if position == end, isIdle {
+        input.removeAll()
+        return .awaitInput
+      }
+    }
+    let step = run(&engine, input.span, &position, end, isFirstPlain: !triesPlain)
     input.consume(position &- start)
     return step
   }
 
+  /// `isFirstPlain`: what stands at `position` has not been tried the short way.
   private mutating func run(
-    _ engine: inout Engine, _ input: RawSpan, _ position: inout Int, _ end: Int
+    _ engine: inout Engine, _ input: RawSpan, _ position: inout Int, _ end: Int, isFirstPlain: Bool
   ) -> NextStep {
     // What was begun before counts as the first.
     var requests = isIdle ? 0 : 1
+    var mayBePlain = isFirstPlain && requestsPerEvent == 0
     while true {
       if !isIdle {
         guard let step = resume(&engine, input, &position, end) else { continue }
@@ -185,12 +197,13 @@ public struct Session: ~Copyable {
         requests &+= 1
       }
       if stage == .text {
-        if requestsPerEvent == 0, !engine.isObserved {
+        if mayBePlain, !engine.isObserved {
           plainLines(&engine, input, &position, end)
-          if !isIdle { continue }
-          if position == end { return .awaitInput }
-          guard engine.reply.hasRoom(Session.replyRoomByteCount) else { return .flushReply }
+          // What stands there now is not plain.
+          mayBePlain = false
+          continue
         }
+        mayBePlain = requestsPerEvent == 0
         if let step = textLine(&engine, input, &position, end) { return step }
       } else if let step = firstOrBinary(&engine, input, &position, end) {
         return step

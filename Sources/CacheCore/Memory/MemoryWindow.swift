@@ -16,7 +16,7 @@ func copyBytes(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer
   }
   if count > 128 {
     unsafe memcpy(target, source, count)
-  } else if count >= 16 {
+  } else if count > 16 {
     copy(0)
     if count > 32 {
       copy(16)
@@ -40,6 +40,15 @@ func copyBytes(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer
         of: source.load(fromByteOffset: offset, as: UInt8.self), toByteOffset: offset, as: UInt8.self)
     }
   }
+}
+
+/// As above for the few bytes of a key, most often 8 to 16.
+@unsafe @inline(__always)
+func copyKey(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) {
+  guard UInt(bitPattern: count &- 8) <= 8 else { return unsafe copyBytes(from: source, to: target, count: count) }
+  let last = unsafe source.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+  unsafe target.storeBytes(of: source.loadUnaligned(as: UInt64.self), as: UInt64.self)
+  unsafe target.storeBytes(of: last, toByteOffset: count &- 8, as: UInt64.self)
 }
 
 @safe

@@ -214,16 +214,22 @@ public struct ReplyBuffer: ~Copyable {
     }
   }
 
-  /// The first `sent` bytes are gone; values sent to their end are released. Traps when fewer bytes were there.
-  @inline(__always)
-  public mutating func consume(_ sent: Int) {
+  /// The first `sent` bytes are gone; values sent to their end are released. Returns whether nothing is left. Traps when
+  /// fewer bytes were there.
+  @inline(__always) @discardableResult
+  public mutating func consume(_ sent: Int) -> Bool {
     if firstValue == valueCount {
-      precondition(sent >= 0 && sent <= count &- start)
+      if sent == count &- start {
+        reset()
+        return true
+      }
+      precondition(sent >= 0 && sent < count &- start)
       start &+= sent
-    } else {
-      consumeGathered(sent)
+      return false
     }
+    consumeGathered(sent)
     if isEmpty { reset() }
+    return isEmpty
   }
 
   private mutating func consumeGathered(_ sent: Int) {

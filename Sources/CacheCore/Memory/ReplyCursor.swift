@@ -53,6 +53,18 @@ struct ReplyCursor: ~Copyable {
     count &+= size
   }
 
+  /// Appends a key, most often 8 to 16 bytes.
+  @inline(__always)
+  mutating func append(key: RawSpan) {
+    let size = key.byteCount
+    precondition(limit &- count >= size)
+    // Rule 3: the room is checked above; a reply never overlaps what it is composed from.
+    unsafe key.withUnsafeBytes { source in
+      if let start = source.baseAddress { unsafe copyKey(from: start, to: base + count, count: size) }
+    }
+    count &+= size
+  }
+
   mutating func append(_ text: StaticString) {
     let size = text.utf8CodeUnitCount
     precondition(limit &- count >= size)

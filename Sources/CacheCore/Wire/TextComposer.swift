@@ -90,7 +90,7 @@ enum TextComposer {
     }
     reply.compose(valueOverheadByteCount &+ contents.valueByteCount) { cursor in
       cursor.append(word: valueWord, size: 6)
-      cursor.append(contents.key)
+      cursor.append(key: contents.key)
       cursor.append(word: noClientFlags, size: 3)
       cursor.appendLine(few: UInt32(truncatingIfNeeded: contents.valueByteCount))
       cursor.append(contents.value)
