@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 // The package: one hot module (CacheCore), thin modules around it, one executable that serves and one that measures.
 // Imports go downwards only: swiftcached -> Server -> {CacheCore, Events, Options, TLS} (Docs/architecture.md).
 import PackageDescription

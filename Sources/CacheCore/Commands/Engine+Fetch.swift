@@ -31,29 +31,31 @@ extension Engine {
     return true
   }
 
-  /// As above, for a plain mg: `words` has the line.
-  @inline(__always)
+  /// As above, for a plain mg that nobody observes: `words` has the line.
+  @inline(always)
   mutating func fetch(_ plain: PlainFetch, _ words: RawSpan) -> Bool {
     let key = words.slice(plain.key)
     let hash = store.value.hash(key)
     let held = store.value.locks.lock(hash)
-    guard case .hit(let item) = find(key, hash, held) else {
-      _ = consume held
-      plainMiss(plain, key, words)
+    guard let found = store.value.findLive(key, hash, now: now, held) else {
+      fetchInVain(plain, key, hash: hash, words, held)
       return true
     }
-    let copied = plain.wantsValue ? item.valueByteCount : 0
-    guard item.flags.isDisjoint(with: [.stale, .tokenSent, .chunked]), copied <= gatherThreshold else {
+    let (item, contents) = (found.item, found.contents)
+    let copied = plain.wantsValue ? contents.valueByteCount : 0
+    guard contents.flags.isDisjoint(with: [.stale, .tokenSent, .chunked]), copied <= gatherThreshold else {
       return fetchUnusual(item, plain, key, words, held)
     }
     guard reply.hasRoom(Session.replyRoomByteCount &+ copied) else { return false }
-    counters.addGetHit(segmentNumber: item.segmentNumber, slabClass: store.value.slabs.slabClass(of: item.ref))
-    if plain.wantsValue, plain.flags.count == 2 {
-      reply.compose(Session.replyRoomByteCount &+ copied) { MetaComposer.composeValue(item, &$0) }
+    counters.addGetHit(segmentNumber: item.segmentNumber, slabClass: store.value.slabs.slabClass(of: item))
+    if plain.wantsValue, plain.flags.count == 2, copied < 10_000 {
+      store.value.bump(item, now: now)
+      reply.compose(Session.replyRoomByteCount &+ copied) { MetaComposer.composeValue(contents, &$0) }
     } else {
+      // The flags tell how it was before.
       composePlain(item, plain, words, copied)
+      store.value.bump(item, now: now)
     }
-    store.value.bump(item, now: now)
     return true
   }
 
@@ -62,6 +64,15 @@ extension Engine {
     reply.compose(Session.replyRoomByteCount &+ copied) {
       MetaComposer.composePlainHit(item, plain, words, now: now, &$0)
     }
+  }
+
+  /// A key that is not there, or not any more.
+  @inline(never)
+  private mutating func fetchInVain(
+    _ plain: PlainFetch, _ key: RawSpan, hash: UInt64, _ words: RawSpan, _ held: borrowing ItemLockHeld
+  ) {
+    _ = find(key, hash, held)
+    plainMiss(plain, key, words)
   }
 
   /// A value that is gathered, or an item that its readers are to recache: not so plain after all.

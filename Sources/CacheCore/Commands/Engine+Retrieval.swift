@@ -20,7 +20,7 @@ struct HashedKey {
 
 extension Engine {
   /// Answers a get of one key, with its END. Returns false, having done nothing, when the reply has no room for it.
-  @inline(__always)
+  @inline(always)
   mutating func getPlain(_ key: RawSpan) -> Bool {
     guard lookPlain(key, hash: store.value.hash(key)) else { return false }
     TextComposer.composeEnd(&reply)
@@ -66,7 +66,7 @@ extension Engine {
   }
 
   /// A plain get's look-up: a copy of `look` in which the compiler knows what is asked for.
-  @inline(never)
+  @inline(always)
   private mutating func lookPlain(_ key: RawSpan, hash: UInt64) -> Bool { look(.plain, key, hash: hash) }
 
   /// That of gets, gat and gats.
@@ -76,7 +76,7 @@ extension Engine {
   }
 
   /// Looks one key up and composes its value. Returns false, having done nothing, when the reply has no room for it.
-  @inline(__always)
+  @inline(always)
   private mutating func look(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
     let held = store.value.locks.lock(hash)
     guard let found = store.value.findLive(key, hash, now: now, held) else {

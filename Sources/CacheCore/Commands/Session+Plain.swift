@@ -51,14 +51,14 @@ extension Session {
     }
   }
 
-  @inline(__always)
+  @inline(always)
   private func plainGet(_ engine: inout Engine, _ line: LineLook, _ input: RawSpan, _ start: Int) -> Bool {
     // The only space is the verb's.
     guard line.spaces == 0b1000, line.count > 4 else { return false }
     return engine.getPlain(input.slice(ByteRange(start: start &+ 4, end: start &+ line.count)))
   }
 
-  @inline(__always)
+  @inline(always)
   private mutating func plainSet(
     _ engine: inout Engine, _ line: LineLook, _ input: RawSpan, _ position: inout Int, _ end: Int
   ) -> Bool {
@@ -79,7 +79,7 @@ extension Session {
     return set(&engine, plain, input, valueAt: position &+ line.countWithEnd, &position, end) && isIdle
   }
 
-  @inline(__always)
+  @inline(always)
   private func plainFetch(_ engine: inout Engine, _ line: LineLook, _ input: RawSpan, _ start: Int) -> Bool {
     let keyEnd = min((line.spaces & ~0b111).trailingZeroBitCount, line.count)
     guard keyEnd > 3,

@@ -68,7 +68,7 @@ extension Session {
     let key = input.slice(plain.key)
     do {
       let value = input.slice(ByteRange(start: valueStart, end: valueEnd))
-      _ = try engine.set(key, clientFlags: plain.clientFlags, exptime: Int64(plain.exptime), value)
+      try engine.setPlain(key, clientFlags: plain.clientFlags, exptime: plain.exptime, value)
       position = valueEnd &+ 2
       TextComposer.compose(.stored, &engine.reply)
     } catch {
@@ -240,6 +240,14 @@ extension MetaEcho {
 }
 
 extension Engine {
+  /// A copy of `set` in which the compiler knows what is asked for.
+  @inline(never)
+  fileprivate mutating func setPlain(
+    _ key: RawSpan, clientFlags: UInt32, exptime: UInt32, _ value: RawSpan
+  ) throws(ReservationFailure) {
+    _ = try set(key, clientFlags: clientFlags, exptime: Int64(exptime), value)
+  }
+
   /// Stores a value that is all there, and counts. Returns its CAS unique.
   @inline(__always)
   mutating func set(

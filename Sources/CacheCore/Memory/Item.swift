@@ -249,20 +249,6 @@ struct Item {
     sizeAndSegment = sizeAndSegment & ~ItemLayout.valueByteCountMask | UInt32(truncatingIfNeeded: valueByteCount)
   }
 
-  /// Gives an unchunked item that nobody holds a new value of its own size, and new client flags of the same presence;
-  /// traps otherwise. Wants the item lock.
-  @inline(__always)
-  func overwrite(clientFlags: UInt32, exptime: UInt32, value: RawSpan) {
-    precondition(!flags.contains(.chunked) && (clientFlags != 0) == flags.contains(.hasClientFlags))
-    precondition(value.byteCount == valueByteCount)
-    self.exptime = exptime
-    if clientFlags != 0 {
-      unsafe pointer.storeBytes(
-        of: clientFlags, toByteOffset: ItemLayout.fixedByteCount &+ casByteCount, as: UInt32.self)
-    }
-    inlineWindow(from: 0).copy(from: value)
-  }
-
   /// Makes this chunk what `other` is, header, key, value and all; both are chunks of `chunkByteCount` bytes. Wants the
   /// locks that guard the other.
   func copyChunk(from other: Item, chunkByteCount: Int) {
@@ -314,6 +300,17 @@ struct ItemContents {
       let bytes = unsafe UnsafeRawBufferPointer(start: start, count: keyByteCount)
       return unsafe _overrideLifetime(bytes.bytes, borrowing: self)
     }
+  }
+
+  /// Gives an unchunked item that nobody holds a new value of its own size, and new client flags of the same presence;
+  /// traps otherwise.
+  @inline(__always)
+  func overwrite(clientFlags: UInt32, value: RawSpan) {
+    precondition(flags.isDisjoint(with: .chunked) && (clientFlags != 0) == flags.contains(.hasClientFlags))
+    precondition(value.byteCount == valueByteCount)
+    // Rule 6: as in `Item.contents`.
+    if clientFlags != 0 { unsafe start.storeBytes(of: clientFlags, toByteOffset: -4, as: UInt32.self) }
+    unsafe MemoryWindow(pointer: start + keyByteCount, count: valueByteCount).copy(from: value)
   }
 
   /// The whole value. Traps for a chunked item.

@@ -220,12 +220,12 @@ extension Store {
     let hash = store.value.hash(key)
     let held = store.value.locks.lock(hash)
     let cas = store.value.newCAS(newCAS)
-    let old = store.value.find(key, hash, now: now, held).item
-    if let old, let slabClass = store.value.overwrite(old, clientFlags, exptime, value, cas, marks, now: now) {
+    let found = store.value.findLive(key, hash, now: now, held)
+    if let found, let slabClass = store.value.overwrite(found, clientFlags, exptime, value, cas, marks, now: now) {
       return (slabClass, cas)
     }
     let slabClass = try setAnew(
-      store, old, hash, key: key, clientFlags: clientFlags, exptime: exptime, value: value, cas, marks, now: now,
+      store, found?.item, hash, key: key, clientFlags: clientFlags, exptime: exptime, value: value, cas, marks, now: now,
       held)
     return (slabClass, cas)
   }
@@ -233,29 +233,25 @@ extension Store {
   /// Puts the value where the old one is, when that is of the same class, has the same header and is not being sent.
   /// The item keeps its place on the list and earns a second chance there. Wants the item lock. nil when it does not
   /// fit.
-  @inline(__always)
+  @inline(always)
   private func overwrite(
-    _ item: Item, _ clientFlags: UInt32, _ exptime: UInt32, _ value: RawSpan, _ cas: UInt64, _ marks: ItemFlags,
+    _ found: FoundItem, _ clientFlags: UInt32, _ exptime: UInt32, _ value: RawSpan, _ cas: UInt64, _ marks: ItemFlags,
     now: UInt32
   ) -> Int? {
-    let flags = item.flags
+    let (item, contents) = (found.item, found.contents)
+    let flags = contents.flags
     guard item.holds == 0, !flags.contains(.chunked), flags.contains(.hasClientFlags) == (clientFlags != 0) else {
       return nil
     }
-    let growth = value.byteCount &- item.valueByteCount
-    let slabClass = slabs.slabClass(of: item.ref)
-    if growth != 0 {
-      let total = item.totalByteCount &+ growth
-      guard total <= configuration.itemSizeMaxBytes, total <= slabs.classes.chunkByteCount(slabClass),
-        slabs.classes.slabClass(for: total) == slabClass
-      else { return nil }
-      // Sizes change only with both locks held, so that whoever adds them up sees list and item agree.
-      let classHeld = slabs.lock(slabClass)
-      item.resize(valueByteCount: value.byteCount, chunkByteCount: slabs.classes.chunkByteCount(slabClass))
-      slabs.withClass(classHeld) { $0[item.segment].noteGrowth(growth) }
+    let slabClass = slabs.slabClass(of: item)
+    if value.byteCount == contents.valueByteCount {
+      contents.overwrite(clientFlags: clientFlags, value: value)
+    } else {
+      guard resize(item, to: value.byteCount, slabClass) else { return nil }
+      item.contents.overwrite(clientFlags: clientFlags, value: value)
     }
-    item.overwrite(clientFlags: clientFlags, exptime: exptime, value: value)
-    noteMortal(item)
+    item.exptime = exptime
+    if exptime != 0 { slabs.noteExpiry(item.ref, exptime: exptime) }
     item.cas = cas
     item.lastAccess = birthTime(now)
     // It keeps its place on the list, where memcached would put it at the head of HOT: as if it had been read.
@@ -264,11 +260,29 @@ extension Store {
     return slabClass
   }
 
+  /// Makes room for a value of another size in the item's chunk; false when its size belongs to another class.
+  @inline(never)
+  private func resize(_ item: Item, to valueByteCount: Int, _ slabClass: Int) -> Bool {
+    let growth = valueByteCount - item.valueByteCount
+    let total = item.totalByteCount + growth
+    guard total <= configuration.itemSizeMaxBytes, total <= slabs.classes.chunkByteCount(slabClass),
+      slabs.classes.slabClass(for: total) == slabClass
+    else { return false }
+    // Sizes change only with both locks held, so that whoever adds them up sees list and item agree.
+    let classHeld = slabs.lock(slabClass)
+    item.resize(valueByteCount: valueByteCount, chunkByteCount: slabs.classes.chunkByteCount(slabClass))
+    slabs.withClass(classHeld) { $0[item.segment].noteGrowth(growth) }
+    return true
+  }
+
+  /// A set whose value does not fit where the old one is. `live` is the item of the key if it is alive.
+  @inline(never)
   private static func setAnew(
-    _ store: Pinned<Store>, _ old: Item?, _ hash: UInt64, key: RawSpan, clientFlags: UInt32, exptime: UInt32,
+    _ store: Pinned<Store>, _ live: Item?, _ hash: UInt64, key: RawSpan, clientFlags: UInt32, exptime: UInt32,
     value: RawSpan, _ cas: UInt64, _ marks: ItemFlags, now: UInt32, _ held: borrowing ItemLockHeld
   ) throws(ReservationFailure) -> Int {
-    var old = old
+    // A dead one is unlinked when it is looked for again.
+    var old = live ?? store.value.find(key, hash, now: now, held).item
     // The hold keeps an eviction for the new chunk from taking the old item, whose lock is ours already. It is over
     // before the item is replaced and freed.
     if let old { old.holds += 1 }

@@ -18,6 +18,10 @@ extension RawSpan {
   /// The number of one to eight digits at `offset`; nil for anything else. The eight bytes there must be inside.
   @inline(__always)
   func fewDigits(at offset: Int, count: Int) -> UInt32? {
+    if count == 1 {
+      let digit = UInt32(byte(at: offset)) &- 0x30
+      return digit < 10 ? digit : nil
+    }
     guard count > 0, count <= 8 else { return nil }
     var bytes = word(at: offset)
     var value: UInt32 = 0

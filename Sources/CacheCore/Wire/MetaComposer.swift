@@ -172,12 +172,12 @@ enum MetaComposer {
     }
   }
 
-  /// The answer to a plain mg that asked for the value and nothing else. The value lies beside the key.
+  /// The answer to a plain mg that asked for the value and nothing else, of less than 10,000 bytes.
   @inline(__always)
-  static func composeValue(_ item: Item, _ cursor: inout ReplyCursor) {
+  static func composeValue(_ contents: ItemContents, _ cursor: inout ReplyCursor) {
     cursor.append(word: valueWord, size: 3)
-    cursor.appendLine(decimal: UInt64(item.valueByteCount))
-    cursor.append(item.inlineValue)
+    cursor.appendLine(few: UInt32(truncatingIfNeeded: contents.valueByteCount))
+    cursor.append(contents.value)
     cursor.appendLineEnd()
   }
 
