@@ -1,7 +1,7 @@
 # Everything one can do here. `make` alone lists it. CI calls only these targets; each installs what it needs.
 # Variables: ARGS (server arguments), PREFIX and DESTDIR (install), SEED and STEPS (sim), TARGET and SECONDS (fuzz),
-# ROUNDS and CASES (bench, hitrate, density), TRACES (hitrate), REQUESTS (hitrate, shift), SERVER and CLIENTS (clients),
-# SERVER, OPPONENT, SECONDS, ITEMS, ROUNDS and MANY (soaks).
+# ROUNDS and CASES (bench, hitrate, density), BASE (bench-compare), TRACES (hitrate), REQUESTS (hitrate, shift),
+# SERVER and CLIENTS (clients), SERVER, OPPONENT, SECONDS, ITEMS, ROUNDS and MANY (soaks).
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -39,7 +39,8 @@ TOOLS_UNPACKED := collectd-core monitoring-plugins-contrib munin-plugins-core mu
 SCALE_OUT_PACKAGES := nutcracker python3-pylibmc
 
 .PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program watcher-soak \
-	large-soak expiry-soak growth-soak restart-soak bench bench-quick bench-instructions hitrate density shift debug-server \
+	large-soak expiry-soak growth-soak restart-soak bench bench-quick bench-instructions bench-limits \
+	bench-history bench-compare hitrate density shift debug-server \
 	debug-verbs-test install clean clients clients-quick build-packages test-packages bench-packages clients-packages \
 	deb deb-test image-test unit-test tools tools-quick scale-out shell-check
 
@@ -91,10 +92,11 @@ test: test-packages ## All tests: units, model, transcripts, real clients, the r
 test-release: test-packages ## The tests that need an optimised build: allocations on the request path.
 	$(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build/release-tests --filter AllocationTests
 
-check: test-packages ## What every commit passes: formatting, everything builds without a warning, tidiness.
+check: test-packages bench-packages ## What every commit passes: formatting, no warning, tidiness, costs of a request.
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build --filter TidyTests
+	$(MAKE) --no-print-directory bench-limits
 
 format: ## Rewrite all Swift files in the project's format.
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
@@ -198,6 +200,24 @@ bench: build bench-packages ## Ours and Debian's memcached in turn on the same l
 bench-quick: build bench-packages ## The same in a quarter of a minute; numbers to be taken lightly.
 	$(RELEASE) --product swiftcached-bench
 	$(BENCH) --quick
+
+bench-limits: build bench-packages ## What a request costs in instructions, within Tests/bench-limits.txt.
+	$(RELEASE) --product swiftcached-bench
+	$(BENCH) --limits Tests/bench-limits.txt
+
+bench-history: build bench-packages ## As bench; adds a line for each case to Docs/performance-history.jsonl.
+	$(RELEASE) --product swiftcached-bench
+	$(BENCH) --rounds $(ROUNDS) $(if $(CASES),--cases $(CASES),) --history Docs/performance-history.jsonl \
+	  --label "$$(git describe --always --dirty), $$($(SWIFT) --version 2>/dev/null | grep -o 'Swift version [0-9.]*')"
+
+bench-compare: build bench-packages ## This tree against another commit, interleaved: make bench-compare BASE=HEAD~1.
+	@test -n "$(BASE)" || { echo "Which commit? make bench-compare BASE=HEAD~1"; exit 2; }
+	rm -rf .build/base/tree && mkdir -p .build/base/tree && git archive $(BASE) | tar -x -C .build/base/tree
+	cd .build/base/tree && $(RELEASE) --scratch-path ../build --product swiftcached
+	$(RELEASE) --product swiftcached-bench
+	$(BENCH) --rounds $(ROUNDS) $(if $(CASES),--cases $(CASES),) --server now=$(BINARY) \
+	  --server base=.build/base/build/release/swiftcached --server memcached=/usr/bin/memcached --server floor=floor
+	$(BENCH) --callgrind --server now=$(BINARY) --server base=.build/base/build/release/swiftcached
 
 bench-instructions: build bench-packages ## Instructions per request, counted by callgrind; repeatable.
 	$(RELEASE) --product swiftcached-bench

@@ -13,6 +13,11 @@ struct BenchOptions: Sendable {
   var isQuick = false
   var countsInstructions = false
   var jsonPath: String?
+  /// The file that says what a request may cost.
+  var limitsPath: String?
+  /// Where a line is added for each case, and what it says of the program measured.
+  var historyPath: String?
+  var programLabel = ""
   var timeoutSeconds = 60
   var showsHelp = false
 
@@ -28,6 +33,11 @@ struct BenchOptions: Sendable {
       case "--connections": connectionCount = try Self.number(of: word, &rest, in: 1...10_000)
       case "--threads": threadCount = try Self.number(of: word, &rest, in: 1...256)
       case "--timeout-seconds": timeoutSeconds = try Self.number(of: word, &rest, in: 1...3600)
+      case "--limits":
+        limitsPath = try Self.value(of: word, &rest)
+        countsInstructions = true
+      case "--history": historyPath = try Self.value(of: word, &rest)
+      case "--label": programLabel = try Self.value(of: word, &rest)
       case "--json": jsonPath = try Self.value(of: word, &rest)
       case "--pin": isPinned = true
       case "--no-pin": isPinned = false
@@ -64,6 +74,7 @@ struct BenchOptions: Sendable {
     return [
       ServerChoice(name: "swiftcached", path: folder + "swiftcached"),
       ServerChoice(name: "memcached", path: "/usr/bin/memcached"),
+      ServerChoice(name: "floor", path: "floor"),
     ]
   }
 
@@ -96,7 +107,7 @@ struct BenchOptions: Sendable {
 
         --server NAME=PROGRAM   a server to run, with extra arguments after blanks ("a=./server -C"); give it for each
                                 server. The first is compared with each other one. NAME=floor adds the floor: a server
-                                that answers without parsing. Default: swiftcached beside this program, and memcached.
+                                that answers without parsing. Default: swiftcached beside this program, memcached, floor.
         --cases A,B             only these cases
         --rounds N              rounds for each case and server, default 5
         --connections N         client connections, default 50
@@ -104,6 +115,9 @@ struct BenchOptions: Sendable {
         --pin, --no-pin         servers on processor 0 and load on processor 1 (default where there are two), or free
         --quick                 two short rounds, without the cases that fill a large server: about 20 seconds
         --callgrind             count instructions per request with valgrind (one thread) instead of measuring
+        --limits FILE           count, for the first server alone, and fail when a request costs more than FILE says
+        --history FILE          measure and count, and append one JSON line for each case to FILE
+        --label TEXT            what the line says of the first server, for example its commit
         --json FILE             append one JSON line for each case to FILE
         --timeout-seconds N     longest time of one round, default 60
         -h, --help              this text
@@ -111,7 +125,8 @@ struct BenchOptions: Sendable {
       Cases:
       \(rows)
 
-      Exit status: 0 when all replies were right, 1 when a reply was wrong, 2 when the run could not be done.
+      Exit status: 0 when all replies were right, 1 when a reply was wrong or a limit passed, 2 when the run could not
+      be done.
 
       """
   }

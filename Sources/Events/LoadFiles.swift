@@ -12,6 +12,12 @@ extension LoadHost {
     return try readToEnd(descriptor, path)
   }
 
+  /// Takes a file away, if it is there.
+  public static func remove(file path: String) {
+    // Sound: Swift passes a null-terminated copy of the path.
+    _ = unsafe unlink(path)
+  }
+
   /// What the program `words[0]` (searched in PATH) writes to its output until it ends; throws when it fails.
   public static func output(of words: [String]) throws(LoadFailure) -> [UInt8] {
     var ends: [Int32] = [-1, -1]
