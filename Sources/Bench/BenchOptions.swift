@@ -107,7 +107,7 @@ struct BenchOptions: Sendable {
 
         --server NAME=PROGRAM   a server to run, with extra arguments after blanks ("a=./server -C"); give it for each
                                 server. The first is compared with each other one. NAME=floor adds the floor: a server
-                                that answers without parsing. Default: swiftcached beside this program, memcached, floor.
+                                that answers without parsing. Default: swiftcached beside this one, memcached, floor.
         --cases A,B             only these cases
         --rounds N              rounds for each case and server, default 5
         --connections N         client connections, default 50
