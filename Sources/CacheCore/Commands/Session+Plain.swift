@@ -91,6 +91,18 @@ private struct SetNumbers {
 }
 
 extension Session {
+  /// Answers the get of one key that is all there is between `position` and `end`, as it is for most clients: there is
+  /// nothing to read ahead. False for anything else, with nothing done.
+  @inline(never)
+  func answersLoneGet(_ engine: inout Engine, _ input: RawSpan, _ position: Int, _ end: Int) -> Bool {
+    guard position < end, engine.reply.hasRoom(Session.replyRoomByteCount),
+      let look = LineLook(input, at: position, end: end), look.countWithEnd == end &- position,
+      input.halfWord(at: position) == 0x2074_6567, look.spaces == 0b1000, look.count > 4
+    else { return false }
+    let key = input.slice(ByteRange(start: position &+ 4, end: position &+ look.count))
+    return engine.getPlain(key, hash: engine.store.value.hash(key))
+  }
+
   /// Answers plain lines from `position` on, as far as they go and as the reply has room.
   @inline(never)
   mutating func plainLines(_ engine: inout Engine, _ input: RawSpan, _ position: inout Int, _ end: Int) {
