@@ -35,6 +35,8 @@ struct SlabClass: Sendable {
   var crawlIsDemanded = false
   /// What evictions tell the page mover.
   var worth = ClassWorth()
+  /// What they tell S3-FIFO of its main queue.
+  var mainQueueUse = MainQueueUse()
 
   @inline(__always)
   subscript(segment: Segment) -> ItemList {
@@ -64,6 +66,37 @@ struct SlabClass: Sendable {
   /// Bytes of the items, headers included.
   var byteCount: Int { lists[0].byteCount + lists[1].byteCount + lists[2].byteCount + lists[3].byteCount }
   var meanByteCount: Double { Double(byteCount) / Double(max(itemCount, 1)) }
+}
+
+/// Whether the main queue of S3-FIFO earns its room. It loses items only to those that were read twice or came back
+/// soon: a loop larger than the small queue would run for ever against a main queue full of what nobody reads any
+/// more, where LRU would hold it.
+struct MainQueueUse: Sendable {
+  /// Items read in the main queue or on their way to it, and items evicted; both fade by half while the class is
+  /// evicted once.
+  private var readItems = 0.0
+  private var evictedItems = 0.0
+  /// Almost nothing was read there of late: what is new is worth more than its oldest.
+  private(set) var isStale = false
+  /// One read for so many evicted is next to nothing.
+  private static let fewestReadsForEvicted = 1.0 / 64
+
+  /// An item that was read came from the small queue, or went round the main one. Hits count in the item, and only the
+  /// first after each look beside it: of what is read often the look itself must tell.
+  mutating func noteMove() {
+    readItems += 1
+    judge()
+  }
+
+  /// A part of the class was evicted, `items` of them, and meanwhile `reads` items of the main queue were read.
+  mutating func note(evictedPart part: Double, items: Double, reads: Int) {
+    let kept = 1 / (1 + part)
+    readItems = readItems * kept + Double(reads)
+    evictedItems = evictedItems * kept + items
+    judge()
+  }
+
+  private mutating func judge() { isStale = readItems < evictedItems * MainQueueUse.fewestReadsForEvicted }
 }
 
 /// What a page is worth to a class, counted since the page mover last looked; older counts fade.

@@ -165,8 +165,10 @@ struct ClassShape: Equatable {
 }
 
 /// Our own table. Chunks divide a page without a rest worth the name: sizes are page / n for a growing n, rounded down.
-/// Items larger than the largest chunk are chains of equal parts, again in classes by size, so that no part wastes more
-/// than a small item does and items of very different size do not push each other out.
+/// Items larger than the largest chunk are chains, again in classes by size: up to 32 KiB of equal parts, so that no
+/// part wastes more than a small item does; beyond, four classes an octave, of many small parts. So large items of
+/// similar size share an order: a page holds few of them, and a class of few items learns too late what a page would be
+/// worth.
 enum FittedTable {
   static let pagesPerCache = 512
   static let smallestPageShift = 15
@@ -177,8 +179,13 @@ enum FittedTable {
   static let growthFactor = 1.06
   /// The same for chains, whose parts fit less exactly.
   private static let chainGrowthFactor = 1.045
-  /// Up to so many chunks, an item is cut into equal parts; beyond, a half empty last one no longer matters.
-  private static let mostEqualParts = 16
+  /// From here on a class has items of different numbers of parts, so many for the largest: half a part is wasted.
+  private static let widestEqualParts = 32 << 10
+  private static let partsOfWideClass = 16
+  /// Four steps an octave: powers of two, the commonest sizes, are about the largest of their class.
+  private static let wideGrowthFactor = 1.189_207_115
+  /// What an item has beside a value that is a power of two.
+  private static let headAndKeyByteCount = 128
   /// From here on all items share a class.
   private static let largestChainLimit = 1 << 20
 
@@ -204,22 +211,27 @@ enum FittedTable {
   private static func chains(_ pageByteCount: Int, _ alignment: Int, largestChunk: Int) -> [ClassShape] {
     var shapes: [ClassShape] = []
     var limit = largestChunk
-    while limit < largestChainLimit {
-      let wanted = Int(Double(limit) * chainGrowthFactor)
-      let fewestParts = (wanted + largestChunk - 1) / largestChunk
-      let shape =
-        fewestParts > mostEqualParts
-        ? ClassShape(chunkByteCount: largestChunk, itemLimit: capacity(largestChunk, fewestParts))
-        : equalParts(wanted, fewestParts, pageByteCount, alignment, largestChunk)
+    func append(_ wanted: Int, leastParts: Int) {
+      let parts = max(leastParts, (wanted + largestChunk - 1) / largestChunk)
+      let shape = chain(wanted, parts, pageByteCount, alignment, largestChunk)
       shapes.append(shape)
       limit = shape.itemLimit
+    }
+    while Int(Double(limit) * chainGrowthFactor) < widestEqualParts {
+      append(Int(Double(limit) * chainGrowthFactor), leastParts: 1)
+    }
+    var value = Double(widestEqualParts)
+    while value < Double(largestChainLimit) {
+      value *= wideGrowthFactor
+      let wanted = Int(value.rounded()) + headAndKeyByteCount
+      if wanted > limit { append(wanted, leastParts: partsOfWideClass) }
     }
     return shapes + [ClassShape(chunkByteCount: largestChunk, itemLimit: Int.max)]
   }
 
-  /// Equal parts that hold an item of `wanted` bytes with little to spare. More parts than need be fit better, because
+  /// A chain that holds an item of `wanted` bytes with little to spare. More parts than need be fit better, because
   /// sizes that divide a page lie closer together where they are smaller; one part more must save a hundredth.
-  private static func equalParts(
+  private static func chain(
     _ wanted: Int, _ fewestParts: Int, _ pageByteCount: Int, _ alignment: Int, _ largestChunk: Int
   ) -> ClassShape {
     var best = ClassShape(chunkByteCount: largestChunk, itemLimit: capacity(largestChunk, fewestParts + 1))

@@ -36,8 +36,10 @@ extension Store {
   private static let looksPerSearch = 192
   /// How many of them may go round again; after that the next is evicted whatever speaks for it.
   private static let chancesPerSearch = 64
-  /// S3-FIFO: the part of a class that is its small queue.
-  private static let smallQueueShare = 10
+  /// S3-FIFO: the part of a class in percent that is its small queue, and what it may become while nobody reads the
+  /// main one.
+  private static let smallQueuePercent = 10
+  private static let smallQueuePercentBesideStale = 90
 
   /// A chunk of the class, evicting if need be, here or in another class. nil when nothing may be evicted. Takes the
   /// class lock.
@@ -89,13 +91,18 @@ extension Store {
 
   // The orders.
 
-  /// S3-FIFO: from the small queue while it is larger than its share, else from the main one.
+  /// S3-FIFO: from the small queue while it is larger than its share, else from the main one. While nobody reads what
+  /// is in the main queue its oldest go before the new.
   private func lookS3(
     now: UInt32, _ heldStripe: Int, chances: Int, _ busy: BusyLists, _ classHeld: borrowing ClassLockHeld
   ) -> Look {
-    let (small, warm, cold, left) = slabs.withClass(classHeld) { slabClass in
-      (slabClass[.hot].count, slabClass[.warm].count, slabClass[.cold].count, slabClass[.temporary].count)
+    let (small, warm, cold, left, isStale) = slabs.withClass(classHeld) { slabClass in
+      (
+        slabClass[.hot].count, slabClass[.warm].count, slabClass[.cold].count, slabClass[.temporary].count,
+        slabClass.mainQueueUse.isStale
+      )
     }
+    let share = isStale ? Store.smallQueuePercentBesideStale : Store.smallQueuePercent
     func promote(_ item: Item) -> Segment? {
       guard chances > 0, item.reads >= 2 else { return nil }
       item.reads = 0
@@ -107,7 +114,7 @@ extension Store {
     let warmGives = warm + cold > 0 && !busy.contains(.warm)
     let mainGives = warmGives || (cold > 0 && !busy.contains(.cold))
     if !smallGives, !mainGives { return .empty }
-    if smallGives, small > (small + warm + cold) / Store.smallQueueShare || !mainGives {
+    if smallGives, small * 100 > (small + warm + cold) * share || !mainGives {
       return lookAt(.hot, now: now, heldStripe, classHeld, promote)
     }
     refillLastPage(classHeld)
@@ -215,6 +222,7 @@ extension Store {
 
   private func noteMove(from segment: Segment, to target: Segment, _ classHeld: borrowing ClassLockHeld) {
     slabs.withClass(classHeld) { slabClass in
+      if target == .cold { slabClass.mainQueueUse.noteMove() }
       switch (segment, target) {
       case (.hot, .cold): slabClass.statistics.movesToCold += 1
       case (.cold, .warm), (.hot, .warm): slabClass.statistics.movesToWarm += 1
@@ -308,7 +316,10 @@ extension Store {
       return state.worth.evictedChunks - chunks
     }
     let pages = (before + chunks) / perPage - before / perPage
-    if pages > 0 { noteEvictedPages(pages) }
+    if pages > 0 {
+      noteEvictedPages(pages)
+      noteMainQueueUse(evictedPages: Double(pages), classHeld)
+    }
     ghosts.insert(
       hash, slabClass: slabClass, time: ghostTime(before + chunks, perPage), lines: ghostLines.load(ordering: .relaxed))
   }
@@ -319,10 +330,25 @@ extension Store {
     if total >= nextMoveDecision.load(ordering: .relaxed), configuration.movesPages { maintenanceBell.ring() }
   }
 
-  /// The class's clock in quarters of a page.
+  /// A page's worth of the class was evicted: is its main queue still read?
+  private func noteMainQueueUse(evictedPages pages: Double, _ classHeld: borrowing ClassLockHeld) {
+    let perPage = slabs.classes.chunksPerPage(classHeld.slabClass)
+    let reads = mainQueueReads.exchange(classHeld.slabClass, 0)
+    slabs.withClass(classHeld) { state in
+      state.mainQueueUse.note(
+        evictedPart: pages / Double(max(1, state.pageCount)),
+        items: pages * Double(perPage) / state.chunksPerItem(perPage), reads: Int(reads))
+    }
+  }
+
+  /// The class's clock counts halves of a page, so ages are known up to 1,024 pages, all that most caches have. What is
+  /// older looks young again: with quarters, a loop too large for the cache seemed to be worth half of it.
+  private static let ghostTicksPerPage: UInt64 = 2
+
+  /// The class's clock.
   @inline(__always)
   func ghostTime(_ evictedChunks: UInt64, _ chunksPerPage: UInt64) -> UInt32 {
-    UInt32(truncatingIfNeeded: evictedChunks * 4 / chunksPerPage) & GhostTable.timeMask
+    UInt32(truncatingIfNeeded: evictedChunks * Store.ghostTicksPerPage / chunksPerPage) & GhostTable.timeMask
   }
 
   private func chunkCount(_ item: Item) -> Int {
@@ -370,8 +396,9 @@ extension Store {
     return slabs.withClass(classHeld) { slabClass in
       let age = (ghostTime(slabClass.worth.evictedChunks, UInt64(perPage)) &- time) & GhostTable.timeMask
       let pagesPerItem = max(1, slabClass.chunksPerItem(perPage) / Double(perPage))
-      slabClass.worth.noteReturn(afterPages: Double(age) / (4 * pagesPerItem), part: 1 / pagesPerItem)
-      return age <= 4 * slabClass.pageCount
+      let pages = Double(age) / Double(Store.ghostTicksPerPage)
+      slabClass.worth.noteReturn(afterPages: pages / pagesPerItem, part: 1 / pagesPerItem)
+      return pages <= Double(slabClass.pageCount)
     }
   }
 }

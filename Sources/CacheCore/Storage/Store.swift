@@ -100,6 +100,8 @@ public struct Store: ~Copyable, Sendable {
   /// last looked (ClassWorth.loss).
   let lastPageReads = AtomicCells(count: SlabClasses.maximumFittedClass + 1)
   let newItemReads = AtomicCells(count: SlabClasses.maximumFittedClass + 1)
+  /// First reads of items of the main queue, its last page too, since the class last evicted a page (MainQueueUse).
+  let mainQueueReads = AtomicCells(count: SlabClasses.maximumFittedClass + 1)
   /// The second of the last flush command.
   let lastFlushSecond = Atomic<UInt32>(0)
 
@@ -178,6 +180,7 @@ public struct Store: ~Copyable, Sendable {
     moveCounts.destroy()
     lastPageReads.destroy()
     newItemReads.destroy()
+    mainQueueReads.destroy()
     maintenanceBell.destroy()
   }
 
@@ -247,10 +250,14 @@ public struct Store: ~Copyable, Sendable {
     let flags = item.flags
     if !flags.contains(.fetched) { item.flags = flags.union(.fetched) }
     guard isFirstOfRound else { return }
+    let slabClass = slabs.slabClass(of: item.ref)
     switch item.segment {
-    case .warm: lastPageReads.add(slabs.slabClass(of: item.ref), 1)
-    case .hot: newItemReads.add(slabs.slabClass(of: item.ref), 1)
-    case .cold, .temporary: break
+    case .warm:
+      lastPageReads.add(slabClass, 1)
+      mainQueueReads.add(slabClass, 1)
+    case .hot: newItemReads.add(slabClass, 1)
+    case .cold: mainQueueReads.add(slabClass, 1)
+    case .temporary: break
     }
   }
 

@@ -52,6 +52,47 @@ struct S3FIFOTests {
     #expect(one.test.broken() == [])
   }
 
+  /// Nor does a scan without end, if the working set is read now and then.
+  @Test func whatIsReadStaysWhateverPasses() throws {
+    let one = try OneClass(.s3fifo)
+    try one.put(0..<60)
+    for number in 0..<60 { one.read(number, times: 2) }
+    for number in 0..<(30 * one.count) {
+      try one.put(1000 + number)
+      if number % 4 == 0 { one.read(number / 4 % 60) }
+    }
+    for number in 0..<60 { #expect(one.has(number), "\(number)") }
+    #expect(one.test.broken() == [])
+  }
+
+  /// A main queue that nobody reads any more gives way to a loop larger than the small queue that fits the class.
+  @Test(arguments: [true, false]) func aLoopThatFitsIsHeld(_ mainQueueIsFull: Bool) throws {
+    let one = try OneClass(.s3fifo)
+    if mainQueueIsFull {
+      for number in 5000..<(5000 + 2 * one.count) {
+        try one.put(number)
+        one.read(number, times: 2)
+      }
+      #expect(one.list(.cold) + one.list(.warm) > one.count * 8 / 10)
+    }
+    // Without ghosts, which would help it too.
+    var misses: [Int] = []
+    for _ in 0..<16 {
+      misses.append(0)
+      for number in 0..<(one.count * 3 / 4) {
+        if one.has(number) {
+          one.read(number)
+        } else {
+          try one.put(number)
+          misses[misses.count - 1] += 1
+        }
+      }
+    }
+    #expect(misses.suffix(2) == [0, 0], "\(misses)")
+    if !mainQueueIsFull { #expect(misses[1] == 0) }
+    #expect(one.test.broken() == [])
+  }
+
   /// From the small queue to the main one: for two reads, not for one.
   @Test func twoReadsPromote() throws {
     let one = try OneClass(.s3fifo)
