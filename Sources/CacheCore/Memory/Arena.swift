@@ -107,12 +107,13 @@ struct Arena {
     return unsafe Item(pointer: base + offset, ref: ref, casByteCount: casByteCount)
   }
 
-  /// Hints that the item at `ref` will be read soon.
+  /// Hints that the item at `ref` will be read soon: three lines, what most items have.
   @inline(__always)
   func prefetch(_ ref: ItemRef) {
     // Rule 5: a hint never faults, wherever it points.
     unsafe csystem_prefetch(base + byteOffset(ref))
     unsafe csystem_prefetch(base + byteOffset(ref) + 64)
+    unsafe csystem_prefetch(base + byteOffset(ref) + 128)
   }
 }
 
