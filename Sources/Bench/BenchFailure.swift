@@ -8,12 +8,15 @@ enum BenchFailure: Error {
   case wrongReply(String)
   case serverDidNotStart(String)
   case failed(String)
+  /// All replies were right; a figure was not as good as it must be.
+  case barMissed(String)
   case interrupted
 
   var message: String {
     switch self {
     case .usage(let text): return text + "\n  `swiftcached-bench --help` lists the options."
-    case .wrongReply(let text), .serverDidNotStart(let text), .failed(let text): return text
+    case .wrongReply(let text), .serverDidNotStart(let text), .failed(let text), .barMissed(let text):
+      return text
     case .interrupted: return "interrupted; the servers have been stopped"
     }
   }
@@ -22,6 +25,7 @@ enum BenchFailure: Error {
     switch self {
     case .wrongReply: return 1
     case .usage, .serverDidNotStart, .failed: return 2
+    case .barMissed: return 3
     case .interrupted: return 130
     }
   }

@@ -8,6 +8,10 @@ struct BenchOptions: Sendable {
   var cases: [LoadCase] = []
   var roundCount = 5
   var connectionCount = 50
+  /// More than `connectionCount` leaves the others idle in turn; nil is as many.
+  var openCount: Int?
+  /// Load processes; one is this process itself.
+  var loadCount = 1
   var threadCount = 4
   var isPinned = true
   var isQuick = false
@@ -26,6 +30,8 @@ struct BenchOptions: Sendable {
       case "--cases": caseNames = try Self.value(of: word, &rest)
       case "--rounds": roundCount = try Self.number(of: word, &rest, in: 1...1000)
       case "--connections": connectionCount = try Self.number(of: word, &rest, in: 1...10_000)
+      case "--open": openCount = try Self.number(of: word, &rest, in: 1...100_000)
+      case "--loads": loadCount = try Self.number(of: word, &rest, in: 1...64)
       case "--threads": threadCount = try Self.number(of: word, &rest, in: 1...256)
       case "--timeout-seconds": timeoutSeconds = try Self.number(of: word, &rest, in: 1...3600)
       case "--json": jsonPath = try Self.value(of: word, &rest)
@@ -37,6 +43,10 @@ struct BenchOptions: Sendable {
       default: throw BenchFailure.usage("unknown option \(word)")
       }
     }
+    if loadCount > 1 && servers.contains(where: \.isFloor) {
+      throw BenchFailure.usage("a floor has one load: its replies are no values")
+    }
+    if loadCount > connectionCount { throw BenchFailure.usage("--loads: no more than --connections") }
     isPinned = isPinned && LoadHost.processorCount > 1
     if servers.isEmpty { servers = Self.defaultServers() }
     cases = try selectCases(caseNames)
@@ -67,6 +77,13 @@ struct BenchOptions: Sendable {
     ]
   }
 
+  /// What servers must be told so that they take so many connections.
+  var connectionArguments: [String] {
+    // What all servers allow without being told is 1024; a round's connections may overlap the last one's.
+    guard let openCount, openCount > 500 else { return [] }
+    return ["-c", "\(min(2 * openCount, LoadHost.openFileLimits.hard))"]
+  }
+
   /// The word after `option`.
   static func value(of option: String, _ rest: inout ArraySlice<String>) throws -> String {
     guard let value = rest.popFirst() else { throw BenchFailure.usage("\(option) needs a value") }
@@ -92,6 +109,7 @@ struct BenchOptions: Sendable {
 
       Usage: swiftcached-bench [options]
              swiftcached-bench hitrate|density|shift [options], which ask what servers make of their memory
+             swiftcached-bench scale|hotkey|connections|quiet [options], which ask how servers scale
              swiftcached-bench floor --port P --request-bytes N --reply-bytes M
 
         --server NAME=PROGRAM   a server to run, with extra arguments after blanks ("a=./server -C"); give it for each
@@ -100,6 +118,8 @@ struct BenchOptions: Sendable {
         --cases A,B             only these cases
         --rounds N              rounds for each case and server, default 5
         --connections N         client connections, default 50
+        --open N                connections that are open; those in use change after each batch
+        --loads N               load processes that share the connections, default 1; rounds then last a second each
         --threads N             worker threads of each server (-t), default 4
         --pin, --no-pin         servers on processor 0 and load on processor 1 (default where there are two), or free
         --quick                 two short rounds, without the cases that fill a large server: about 20 seconds
@@ -111,7 +131,8 @@ struct BenchOptions: Sendable {
       Cases:
       \(rows)
 
-      Exit status: 0 when all replies were right, 1 when a reply was wrong, 2 when the run could not be done.
+      Exit status: 0 when all replies were right, 1 when a reply was wrong, 2 when the run could not be done, 3 when a
+      bar was missed.
 
       """
   }

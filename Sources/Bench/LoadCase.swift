@@ -11,7 +11,7 @@ enum LoadOperation: Sendable {
 
 /// One row of the table.
 struct LoadCase: Sendable {
-  let name: String
+  var name: String
   let summary: String
   let operation: LoadOperation
   /// The protocol of the gets.
@@ -71,5 +71,17 @@ struct LoadCase: Sendable {
     LoadCase(
       "mget100-2m", "get of 100 keys out of 2 million", .get, keysPerGet: 100, keyCount: 2_000_000,
       batchesPerRound: 10_000, isQuick: false, isInstructionCounted: false),
+    LoadCase(
+      "hotget50", "50 gets of the same key in one write", .get, depth: 50, keyCount: 1, batchesPerRound: 4_000,
+      isQuick: false, isInstructionCounted: false),
+    LoadCase(
+      "hotset50", "50 sets of the same key in one write", .set, depth: 50, keyCount: 1, batchesPerRound: 10_000,
+      isQuick: false, isInstructionCounted: false),
+    LoadCase(
+      "hotmix50", "50 gets or, one time in ten, sets of the same key", .mixed, depth: 50, keyCount: 1,
+      batchesPerRound: 4_000, isQuick: false, isInstructionCounted: false),
+    LoadCase(
+      "pget500", "500 gets in one write", .get, depth: 500, batchesPerRound: 1_000, isQuick: false,
+      isInstructionCounted: false),
   ]
 }

@@ -41,8 +41,8 @@ struct Measurement {
     let place =
       options.isPinned
       ? "servers on processor \(Processors.server), load on processor \(Processors.load)" : "nothing pinned"
-    return "\(roundCount) rounds, \(options.connectionCount) connections, \(options.threadCount) server threads, "
-      + place
+    return "\(roundCount) rounds, \(options.connectionCount) connections, \(options.threadCount) server threads"
+      + (options.loadCount > 1 ? ", \(options.loadCount) load processes, " : ", ") + place
   }
 
   /// Runs all rounds of the case on every server that can do it.
@@ -51,10 +51,13 @@ struct Measurement {
     let pool = RequestPool(row, keyCount: row.keyCount, batches: batches)
     let choices = options.servers.filter { !$0.isFloor || row.operation != .mixed }
     let servers = try choices.map { try start($0, row, pool) }
+    let team = options.loadCount > 1 ? try LoadTeam(row, options) : nil
     var figures = choices.map { ServerFigures(name: $0.name) }
     for _ in 0..<roundCount {
       for (index, server) in servers.enumerated() {
-        figures[index].rounds.append(try round(server, row, pool, batches: batches))
+        let round =
+          if let team { try team.round(server, row, options) } else { try round(server, row, pool, batches: batches) }
+        figures[index].rounds.append(round)
       }
     }
     return figures
@@ -64,7 +67,8 @@ struct Measurement {
     let sizes = FloorSizes(requestByteCount: pool.requestRange(0).count, replyByteCount: pool.replyByteCount(0))
     pinIfWanted(Processors.server)
     defer { pinIfWanted(Processors.load) }
-    let server = try ServerUnderTest(choice, threads: options.threadCount, floorSizes: sizes)
+    let server = try ServerUnderTest(
+      choice, threads: options.threadCount, floorSizes: sizes, moreArguments: options.connectionArguments)
     pinIfWanted(Processors.load)
     try server.fill(row, keyCount: row.keyCount, options)
     try server.settle()
@@ -79,29 +83,34 @@ struct Measurement {
   private func round(
     _ server: ServerUnderTest, _ row: LoadCase, _ pool: RequestPool, batches: Int
   ) throws -> RoundFigures {
-    var load = try LoadGenerator(server, row, options)
+    var load = try LoadGenerator(server, row, options, openCount: options.openCount)
     _ = try load.run(pool, batches: max(batches / 10, 1), timeoutSeconds: options.timeoutSeconds)
-    let loadBefore = LoadHost.ownProcessorNanoseconds()
     let serverBefore = try server.processorNanoseconds()
     let result = try load.run(pool, batches: batches, timeoutSeconds: options.timeoutSeconds)
-    let serverUsed = Double(try server.processorNanoseconds()) - Double(serverBefore)
-    let loadUsed = Double(LoadHost.ownProcessorNanoseconds() - loadBefore)
+    return RoundFigures(row, result, serverNanoseconds: try server.processorNanoseconds() - serverBefore)
+  }
+}
+
+extension RoundFigures {
+  /// The figures of what the load has counted, and of the processor time the server took for it.
+  init(_ row: LoadCase, _ result: LoadResult, serverNanoseconds: UInt64) {
     let wall = Double(result.wallNanoseconds)
-    let requests = Double(batches * row.requestsPerBatch)
-    return RoundFigures(
-      processorNanosecondsPerRequest: serverUsed / requests, requestsPerSecond: requests / wall * 1e9,
+    let requests = Double(result.batchCount * row.requestsPerBatch)
+    self.init(
+      processorNanosecondsPerRequest: Double(serverNanoseconds) / requests, requestsPerSecond: requests / wall * 1e9,
       medianLatencyNanoseconds: Double(result.latency.nanoseconds(quantile: 0.5)),
       slowLatencyNanoseconds: Double(result.latency.nanoseconds(quantile: 0.99)),
-      serverUtilisation: serverUsed / wall, loadUtilisation: loadUsed / wall)
+      serverUtilisation: Double(serverNanoseconds) / wall,
+      loadUtilisation: Double(result.processorNanoseconds) / wall)
   }
 }
 
 extension LoadGenerator {
   /// Connections to the server for a run of the case.
-  init(_ server: ServerUnderTest, _ row: LoadCase, _ options: BenchOptions) throws {
+  init(_ server: ServerUnderTest, _ row: LoadCase, _ options: BenchOptions, openCount: Int? = nil) throws {
     try self.init(
       label: "\(row.name) on \(server.choice.name)", port: server.port, connectionCount: options.connectionCount,
-      checksContents: !server.choice.isFloor)
+      openCount: openCount, checksContents: !server.choice.isFloor)
   }
 }
 

@@ -26,6 +26,10 @@ struct ReportColumn: Sendable {
     ReportColumn(title: "load use", jsonName: "loadUtilisation", scale: 1, digits: 2) { $0.loadUtilisation },
   ]
 
+  static var processor: ReportColumn { all[0] }
+  static var throughput: ReportColumn { all[1] }
+  static var slowLatency: ReportColumn { all[3] }
+
   /// The columns whose ratio says something about the servers.
   static var compared: ArraySlice<ReportColumn> { all.prefix(4) }
 
