@@ -54,6 +54,7 @@ enum Bench {
     if options.showsHelp { return LoadHost.printOutput(BenchOptions.help) }
     if options.openCount != nil { _ = LoadHost.raiseOpenFileLimit() }
     for server in options.servers where !server.isFloor { try server.checkExists() }
+    if let path = options.limitsPath { return try checkLimits(options, path) }
     try options.countsInstructions ? countInstructions(options) : measure(options)
   }
 
@@ -66,6 +67,10 @@ enum Bench {
       let servers = try measurement.run(row)
       LoadHost.printOutput(Report.table(row, servers))
       if let path = options.jsonPath { try LoadHost.append(Report.json(row, servers), toFile: path) }
+      if let path = options.historyPath {
+        let costs = row.isInstructionCounted ? try InstructionCount(options: options).run(options.servers[0], row) : nil
+        try LoadHost.append(Report.history(row, servers, costs, label: options.programLabel), toFile: path)
+      }
       done.append((row, servers))
     }
     LoadHost.printOutput(Report.summary(done))
@@ -74,15 +79,34 @@ enum Bench {
   private static func countInstructions(_ options: BenchOptions) throws {
     let counter = InstructionCount(options: options)
     let choices = options.servers.filter { !$0.isFloor }
-    var done: [(row: LoadCase, counts: [Double?])] = []
+    var done: [(row: LoadCase, costs: [CallgrindProfile?])] = []
     for row in options.cases {
-      let counts = try choices.map { try counter.run($0, row) }
+      let costs = try choices.map { try counter.run($0, row) }
       if let path = options.jsonPath {
-        try LoadHost.append(Report.instructionJSON(row, choices.map(\.name), counts), toFile: path)
+        try LoadHost.append(Report.instructionJSON(row, choices.map(\.name), costs), toFile: path)
       }
-      done.append((row, counts))
+      done.append((row, costs))
     }
     LoadHost.printOutput(Report.instructionTable(choices.map(\.name), done))
+  }
+
+  /// Counts the cases that have limits, for the first server.
+  private static func checkLimits(_ options: BenchOptions, _ path: String) throws {
+    let limits = try InstructionLimits(String(decoding: try LoadHost.contents(ofFile: path), as: UTF8.self))
+    let names = Set(limits.limits.map(\.name))
+    if let unknown = names.first(where: { name in !LoadCase.all.contains { $0.name == name } }) {
+      throw BenchFailure.usage("\(path) has a limit for \(unknown), which is no case")
+    }
+    let counter = InstructionCount(options: options)
+    let server = options.servers[0]
+    var done: [(row: LoadCase, costs: [CallgrindProfile?])] = []
+    for row in options.cases where names.contains(row.name) {
+      guard let costs = try counter.run(server, row) else { throw BenchFailure.failed("there is nothing to compare") }
+      done.append((row, [costs]))
+    }
+    LoadHost.printOutput(Report.instructionTable([server.name], done))
+    let complaints = done.flatMap { row, costs in costs.flatMap { limits.complaints(row.name, $0 ?? .init()) } }
+    if !complaints.isEmpty { throw BenchFailure.overLimit(complaints) }
   }
 
   private static func runFloor(_ words: [String]) throws {

@@ -7,6 +7,8 @@ enum BenchFailure: Error {
   /// A reply was not what it must be: the server is wrong, whatever its speed.
   case wrongReply(String)
   case serverDidNotStart(String)
+  /// A request costs more than it may.
+  case overLimit([String])
   case failed(String)
   /// All replies were right; a figure was not as good as it must be.
   case barMissed(String)
@@ -17,13 +19,14 @@ enum BenchFailure: Error {
     case .usage(let text): return text + "\n  `swiftcached-bench --help` lists the options."
     case .wrongReply(let text), .serverDidNotStart(let text), .failed(let text), .barMissed(let text):
       return text
+    case .overLimit(let complaints): return complaints.joined(separator: "\n  ")
     case .interrupted: return "interrupted; the servers have been stopped"
     }
   }
 
   var exitStatus: Int32 {
     switch self {
-    case .wrongReply: return 1
+    case .wrongReply, .overLimit: return 1
     case .usage, .serverDidNotStart, .failed: return 2
     case .barMissed: return 3
     case .interrupted: return 130

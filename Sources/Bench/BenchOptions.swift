@@ -17,11 +17,17 @@ struct BenchOptions: Sendable {
   var isQuick = false
   var countsInstructions = false
   var jsonPath: String?
+  /// The file that says what a request may cost.
+  var limitsPath: String?
+  /// Where a line is added for each case, and what it says of the program measured.
+  var historyPath: String?
+  var programLabel = ""
   var timeoutSeconds = 60
   var showsHelp = false
 
-  /// Reads the words after the program's name. Throws `BenchFailure.usage` on words it does not know.
-  init(_ words: [String]) throws {
+  /// Reads the words after the program's name. Throws `BenchFailure.usage` on words it does not know. Where no server is
+  /// named, a floor is among them if it has a place in this kind of run.
+  init(_ words: [String], hasFloor: Bool = true) throws {
     var rest = words[...]
     var caseNames: String?
     while let word = rest.popFirst() {
@@ -34,6 +40,11 @@ struct BenchOptions: Sendable {
       case "--loads": loadCount = try Self.number(of: word, &rest, in: 1...64)
       case "--threads": threadCount = try Self.number(of: word, &rest, in: 1...256)
       case "--timeout-seconds": timeoutSeconds = try Self.number(of: word, &rest, in: 1...3600)
+      case "--limits":
+        limitsPath = try Self.value(of: word, &rest)
+        countsInstructions = true
+      case "--history": historyPath = try Self.value(of: word, &rest)
+      case "--label": programLabel = try Self.value(of: word, &rest)
       case "--json": jsonPath = try Self.value(of: word, &rest)
       case "--pin": isPinned = true
       case "--no-pin": isPinned = false
@@ -43,12 +54,12 @@ struct BenchOptions: Sendable {
       default: throw BenchFailure.usage("unknown option \(word)")
       }
     }
+    isPinned = isPinned && LoadHost.processorCount > 1
     if loadCount > 1 && servers.contains(where: \.isFloor) {
       throw BenchFailure.usage("a floor has one load: its replies are no values")
     }
     if loadCount > connectionCount { throw BenchFailure.usage("--loads: no more than --connections") }
-    isPinned = isPinned && LoadHost.processorCount > 1
-    if servers.isEmpty { servers = Self.defaultServers() }
+    if servers.isEmpty { servers = Self.defaultServers(hasFloor: hasFloor && loadCount == 1) }
     cases = try selectCases(caseNames)
   }
 
@@ -56,7 +67,7 @@ struct BenchOptions: Sendable {
   private func selectCases(_ names: String?) throws -> [LoadCase] {
     guard let names else {
       if countsInstructions { return LoadCase.all.filter(\.isInstructionCounted) }
-      return isQuick ? LoadCase.all.filter(\.isQuick) : LoadCase.all
+      return LoadCase.all.filter { isQuick ? $0.isQuick : $0.isRegular }
     }
     return try names.split(separator: ",").map { name in
       guard let row = LoadCase.all.first(where: { $0.name == name }) else {
@@ -68,13 +79,13 @@ struct BenchOptions: Sendable {
   }
 
   /// Ours beside this program, against the memcached of the system.
-  static func defaultServers() -> [ServerChoice] {
+  static func defaultServers(hasFloor: Bool) -> [ServerChoice] {
     let program = LoadHost.programPath
     let folder = program.lastIndex(of: "/").map { program[...$0] } ?? "./"
     return [
       ServerChoice(name: "swiftcached", path: folder + "swiftcached"),
       ServerChoice(name: "memcached", path: "/usr/bin/memcached"),
-    ]
+    ] + (hasFloor ? [ServerChoice(name: "floor", path: "floor")] : [])
   }
 
   /// What servers must be told so that they take so many connections.
@@ -114,16 +125,19 @@ struct BenchOptions: Sendable {
 
         --server NAME=PROGRAM   a server to run, with extra arguments after blanks ("a=./server -C"); give it for each
                                 server. The first is compared with each other one. NAME=floor adds the floor: a server
-                                that answers without parsing. Default: swiftcached beside this program, and memcached.
+                                that answers without parsing. Default: swiftcached beside this one, memcached, floor.
         --cases A,B             only these cases
         --rounds N              rounds for each case and server, default 5
         --connections N         client connections, default 50
         --open N                connections that are open; those in use change after each batch
-        --loads N               load processes that share the connections, default 1; rounds then last a second each
+        --loads N               load processes that share the connections, default 1; rounds then last half a second
         --threads N             worker threads of each server (-t), default 4
         --pin, --no-pin         servers on processor 0 and load on processor 1 (default where there are two), or free
         --quick                 two short rounds, without the cases that fill a large server: about 20 seconds
         --callgrind             count instructions per request with valgrind (one thread) instead of measuring
+        --limits FILE           count, for the first server alone, and fail when a request costs more than FILE says
+        --history FILE          measure and count, and append one JSON line for each case to FILE
+        --label TEXT            what the line says of the first server, for example its commit
         --json FILE             append one JSON line for each case to FILE
         --timeout-seconds N     longest time of one round, default 60
         -h, --help              this text
@@ -131,8 +145,8 @@ struct BenchOptions: Sendable {
       Cases:
       \(rows)
 
-      Exit status: 0 when all replies were right, 1 when a reply was wrong, 2 when the run could not be done, 3 when a
-      bar was missed.
+      Exit status: 0 when all replies were right, 1 when a reply was wrong or a limit passed, 2 when the run could not
+      be done.
 
       """
   }

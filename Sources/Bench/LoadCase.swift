@@ -25,6 +25,8 @@ struct LoadCase: Sendable {
   let valueByteCount: Int
   /// Writes of one round; a round takes about a second with a server like memcached.
   let batchesPerRound: Int
+  /// Part of a run that names no cases; the others belong to a sub-command.
+  let isRegular: Bool
   /// Part of a `--quick` run.
   let isQuick: Bool
   /// Part of a `--callgrind` run.
@@ -36,8 +38,8 @@ struct LoadCase: Sendable {
 
   init(
     _ name: String, _ summary: String, _ operation: LoadOperation, form: WireForm = .text, keysPerGet: Int = 1,
-    depth: Int = 1, keyCount: Int = 100_000, valueByteCount: Int = 100, batchesPerRound: Int, isQuick: Bool = true,
-    isInstructionCounted: Bool = true
+    depth: Int = 1, keyCount: Int = 100_000, valueByteCount: Int = 100, batchesPerRound: Int,
+    isRegular: Bool = true, isQuick: Bool = true, isInstructionCounted: Bool = true
   ) {
     self.name = name
     self.summary = summary
@@ -48,7 +50,8 @@ struct LoadCase: Sendable {
     self.keyCount = keyCount
     self.valueByteCount = valueByteCount
     self.batchesPerRound = batchesPerRound
-    self.isQuick = isQuick
+    self.isRegular = isRegular
+    self.isQuick = isQuick && isRegular
     self.isInstructionCounted = isInstructionCounted
   }
 
@@ -73,15 +76,15 @@ struct LoadCase: Sendable {
       batchesPerRound: 10_000, isQuick: false, isInstructionCounted: false),
     LoadCase(
       "hotget50", "50 gets of the same key in one write", .get, depth: 50, keyCount: 1, batchesPerRound: 4_000,
-      isQuick: false, isInstructionCounted: false),
+      isRegular: false, isInstructionCounted: false),
     LoadCase(
       "hotset50", "50 sets of the same key in one write", .set, depth: 50, keyCount: 1, batchesPerRound: 10_000,
-      isQuick: false, isInstructionCounted: false),
+      isRegular: false, isInstructionCounted: false),
     LoadCase(
       "hotmix50", "50 gets or, one time in ten, sets of the same key", .mixed, depth: 50, keyCount: 1,
-      batchesPerRound: 4_000, isQuick: false, isInstructionCounted: false),
+      batchesPerRound: 4_000, isRegular: false, isInstructionCounted: false),
     LoadCase(
-      "pget500", "500 gets in one write", .get, depth: 500, batchesPerRound: 1_000, isQuick: false,
+      "pget500", "500 gets in one write", .get, depth: 500, batchesPerRound: 1_000, isRegular: false,
       isInstructionCounted: false),
   ]
 }

@@ -18,15 +18,15 @@ struct LoadTeam {
   }
 
   /// How long a round lasts; its warm-up takes a tenth of it before.
-  static func roundMilliseconds(_ options: BenchOptions) -> Int { options.isQuick ? 300 : 1000 }
+  static func roundMilliseconds(_ options: BenchOptions) -> Int { options.isQuick ? 200 : 500 }
 
   /// One round on that server: new connections, a warm-up, then what is measured.
   func round(_ server: ServerUnderTest, _ row: LoadCase, _ options: BenchOptions) throws -> RoundFigures {
     try prepare(server, milliseconds: Self.roundMilliseconds(options))
-    let before = try server.processorNanoseconds()
+    let before = try ProcessorTimes(server)
     go()
     let result = try results()
-    return RoundFigures(row, result, serverNanoseconds: try server.processorNanoseconds() - before)
+    return RoundFigures(row, result, try ProcessorTimes(server).since(before))
   }
 
   /// Lets all children connect to the server and warm it up.

@@ -13,6 +13,8 @@ struct RoundFigures: Sendable {
   /// The parts of one processor that the server and the load used: what is near 1 limits the throughput.
   let serverUtilisation: Double
   let loadUtilisation: Double
+  /// What everything else on the machine used meanwhile; right to some hundredths in a round of half a second.
+  let otherUtilisation: Double
 }
 
 /// All rounds of one server in one case.
@@ -85,23 +87,41 @@ struct Measurement {
   ) throws -> RoundFigures {
     var load = try LoadGenerator(server, row, options, openCount: options.openCount)
     _ = try load.run(pool, batches: max(batches / 10, 1), timeoutSeconds: options.timeoutSeconds)
-    let serverBefore = try server.processorNanoseconds()
+    let before = try ProcessorTimes(server)
     let result = try load.run(pool, batches: batches, timeoutSeconds: options.timeoutSeconds)
-    return RoundFigures(row, result, serverNanoseconds: try server.processorNanoseconds() - serverBefore)
+    return RoundFigures(row, result, try ProcessorTimes(server).since(before))
+  }
+}
+
+/// Processor time at a moment, or between two.
+struct ProcessorTimes {
+  private(set) var serverNanoseconds: Double
+  private(set) var machineNanoseconds: Double
+
+  init(_ server: ServerUnderTest) throws {
+    serverNanoseconds = Double(try server.processorNanoseconds())
+    machineNanoseconds = Double(try LoadHost.machineNanoseconds())
+  }
+
+  consuming func since(_ earlier: ProcessorTimes) -> ProcessorTimes {
+    serverNanoseconds -= earlier.serverNanoseconds
+    machineNanoseconds -= earlier.machineNanoseconds
+    return self
   }
 }
 
 extension RoundFigures {
-  /// The figures of what the load has counted, and of the processor time the server took for it.
-  init(_ row: LoadCase, _ result: LoadResult, serverNanoseconds: UInt64) {
+  /// The figures of what the load has counted, and of the processor time it took.
+  init(_ row: LoadCase, _ result: LoadResult, _ times: ProcessorTimes) {
     let wall = Double(result.wallNanoseconds)
+    let loadNanoseconds = Double(result.processorNanoseconds)
     let requests = Double(result.batchCount * row.requestsPerBatch)
     self.init(
-      processorNanosecondsPerRequest: Double(serverNanoseconds) / requests, requestsPerSecond: requests / wall * 1e9,
+      processorNanosecondsPerRequest: times.serverNanoseconds / requests, requestsPerSecond: requests / wall * 1e9,
       medianLatencyNanoseconds: Double(result.latency.nanoseconds(quantile: 0.5)),
       slowLatencyNanoseconds: Double(result.latency.nanoseconds(quantile: 0.99)),
-      serverUtilisation: Double(serverNanoseconds) / wall,
-      loadUtilisation: Double(result.processorNanoseconds) / wall)
+      serverUtilisation: times.serverNanoseconds / wall, loadUtilisation: loadNanoseconds / wall,
+      otherUtilisation: max(0, times.machineNanoseconds - times.serverNanoseconds - loadNanoseconds) / wall)
   }
 }
 

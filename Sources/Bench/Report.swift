@@ -24,6 +24,7 @@ struct ReportColumn: Sendable {
     },
     ReportColumn(title: "server use", jsonName: "serverUtilisation", scale: 1, digits: 2) { $0.serverUtilisation },
     ReportColumn(title: "load use", jsonName: "loadUtilisation", scale: 1, digits: 2) { $0.loadUtilisation },
+    ReportColumn(title: "other use", jsonName: "otherUtilisation", scale: 1, digits: 2) { $0.otherUtilisation },
   ]
 
   static var processor: ReportColumn { all[0] }
@@ -95,23 +96,52 @@ enum Report {
       + "\"ratios\":[\(ratios.joined(separator: ","))]}\n"
   }
 
-  /// The table of instruction counts; nil is a server that does not run under valgrind.
-  static func instructionTable(_ names: [String], _ cases: [(row: LoadCase, counts: [Double?])]) -> String {
-    var lines = ["Instructions (user space) for one request, or for one key of a multiget"]
-    lines.append("".padded(to: 14) + names.map { $0.padded(left: width + 2) }.joined())
-    for (row, counts) in cases {
-      let cells = counts.map { ($0?.text(digits: 0) ?? "n/a").padded(left: width + 2) }
+  /// One line of JSON that says how a program stood in a case: its ratios to the others, and what a request costs it.
+  static func history(
+    _ row: LoadCase, _ servers: [ServerFigures], _ costs: CallgrindProfile?, label: String
+  ) -> String {
+    let ratios = servers.dropFirst().flatMap { theirs in
+      ReportColumn.compared.map { column in
+        "\(quoted("\(column.jsonName)/\(theirs.name)")):\(column.ratios(servers[0], theirs).median.text(digits: 3))"
+      }
+    }
+    let counted = costs.map {
+      [
+        "\"instructions\":\($0.instructions.text(digits: 0))", "\"heapCalls\":\($0.heapCalls.text(digits: 2))",
+        "\"referenceCounts\":\($0.referenceCounts.text(digits: 2))",
+      ]
+    }
+    let parts = ["\"program\":\(quoted(label))", "\"case\":\(quoted(row.name))"] + ratios + (counted ?? [])
+    return "{\(parts.joined(separator: ","))}\n"
+  }
+
+  /// The table of instruction counts; nil is a server that does not run under valgrind. Behind the instructions stand
+  /// calls of the heap and of reference counts.
+  static func instructionTable(_ names: [String], _ cases: [(row: LoadCase, costs: [CallgrindProfile?])]) -> String {
+    var lines = [
+      "For one request, or one key of a multiget: instructions in user space, calls of the heap, reference counts"
+    ]
+    lines.append("".padded(to: 14) + names.map { $0.padded(left: 2 * width) }.joined())
+    for (row, costs) in cases {
+      let cells = costs.map { costs in
+        guard let costs else { return "n/a".padded(left: 2 * width) }
+        return costs.instructions.text(digits: 0).padded(left: width)
+          + "\(costs.heapCalls.text(digits: 2)) \(costs.referenceCounts.text(digits: 2))".padded(left: width)
+      }
       lines.append(row.name.padded(to: 14) + cells.joined())
     }
     return lines.joined(separator: "\n") + "\n"
   }
 
   /// One line of JSON: the instruction counts of a case.
-  static func instructionJSON(_ row: LoadCase, _ names: [String], _ counts: [Double?]) -> String {
-    let parts = zip(names, counts).map { name, count in
-      "{\"name\":\(quoted(name)),\"instructionsPerRequest\":\(count?.text(digits: 1) ?? "null")}"
+  static func instructionJSON(_ row: LoadCase, _ names: [String], _ costs: [CallgrindProfile?]) -> String {
+    let parts = zip(names, costs).map { name, costs in
+      "{\"name\":\(quoted(name)),\"instructionsPerRequest\":\(costs?.instructions.text(digits: 1) ?? "null"),"
+        + "\"heapCallsPerRequest\":\(costs?.heapCalls.text(digits: 3) ?? "null"),"
+        + "\"referenceCountsPerRequest\":\(costs?.referenceCounts.text(digits: 3) ?? "null")}"
     }
-    return "{\"case\":\(quoted(row.name)),\"unit\":\(quoted(row.unit)),\"servers\":[\(parts.joined(separator: ","))]}\n"
+    return "{\"case\":\(quoted(row.name)),\"unit\":\(quoted(row.unit)),"
+      + "\"servers\":[\(parts.joined(separator: ","))]}\n"
   }
 
   /// For each opponent: a title, the median ratios, and for the processor time the range of the ratios and the ratio

@@ -12,6 +12,12 @@ extension LoadHost {
     return try readToEnd(descriptor, path)
   }
 
+  /// Takes a file away, if it is there.
+  public static func remove(file path: String) {
+    // Sound: Swift passes a null-terminated copy of the path.
+    _ = unsafe unlink(path)
+  }
+
   /// What the program `words[0]` (searched in PATH) writes to its output until it ends; throws when it fails.
   public static func output(of words: [String]) throws(LoadFailure) -> [UInt8] {
     var ends: [Int32] = [-1, -1]
@@ -41,6 +47,17 @@ extension LoadHost {
     return unsafe (0..<Int(found.gl_pathc)).compactMap { index in
       unsafe found.gl_pathv[index].map { unsafe String(cString: $0) }
     }
+  }
+
+  /// The processor time that everything on this machine has used since it started, in steps of a scheduler's tick for
+  /// each processor; time that a host took from a guest counts as used.
+  public static func machineNanoseconds() throws(LoadFailure) -> UInt64 {
+    let text = String(decoding: try contents(ofFile: "/proc/stat"), as: UTF8.self)
+    // cpu user nice system idle iowait irq softirq steal; guest time is in user.
+    let ticks = text.prefix { $0 != "\n" }.split(separator: " ").compactMap { UInt64($0) }
+    guard ticks.count >= 8 else { throw LoadFailure("no processor time in /proc/stat") }
+    let used = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7]
+    return used * 1_000_000_000 / UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
   }
 
   private static func readToEnd(_ descriptor: Int32, _ name: String) throws(LoadFailure) -> [UInt8] {

@@ -75,6 +75,9 @@ struct ScaleTests {
   }
 
   @Test func everyRunHasItsCases() throws {
+    #expect(try !BenchOptions([]).cases.contains { $0.name == "pget500" })
+    #expect(try BenchOptions([]).servers.contains(where: \.isFloor))
+    #expect(try !BenchOptions(["--loads", "2"]).servers.contains(where: \.isFloor))
     for run in ScaleRun.allCases { #expect(try !BenchOptions(run.defaults).cases.isEmpty) }
   }
 

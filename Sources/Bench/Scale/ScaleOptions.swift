@@ -46,7 +46,7 @@ struct ScaleOptions: Sendable {
       default: others.append(word)
       }
     }
-    bench = try BenchOptions(["--no-pin"] + run.defaults + others)
+    bench = try BenchOptions(["--no-pin"] + run.defaults + others, hasFloor: false)
     guard !bench.showsHelp else { return }
     guard !bench.countsInstructions, !bench.servers.contains(where: \.isFloor) else {
       throw BenchFailure.usage("\(run.rawValue) needs servers that store, at full speed")

@@ -91,6 +91,7 @@ extension Engine {
   }
 
   /// Finds out whether anybody wants to know more than the counters tell.
+  @inline(__always)
   mutating func lookForObservers() {
     isObserved =
       configuration.modes.verbosity > 1 || configuration.modes.countsPrefixes || store.value.eventLog.isWatched

@@ -19,12 +19,12 @@ public struct ReplyBuffer: ~Copyable {
   private let base: UnsafeMutableRawPointer
   public let capacity: Int
   /// Composed bytes: [start, count) is unsent; gathered values not counted.
-  private var start = 0
-  private var count = 0
+  @usableFromInline var start = 0
+  @usableFromInline var count = 0
   private let values: FixedArray<GatheredValue>
   /// Gathered values: [firstValue, valueCount) are unsent.
-  private var firstValue = 0
-  private var valueCount = 0
+  @usableFromInline var firstValue = 0
+  @usableFromInline var valueCount = 0
   private let arena: Arena
   /// Called once for each held item that has left the buffer, sent or dropped.
   private let release: (ItemRef) -> Void
@@ -214,20 +214,26 @@ public struct ReplyBuffer: ~Copyable {
     }
   }
 
-  /// The first `sent` bytes are gone; values sent to their end are released. Returns whether nothing is left. Traps when
-  /// fewer bytes were there.
-  @inline(__always) @discardableResult
+  /// The first `sent` bytes are gone; values sent to their end are released. Returns whether nothing is left. Traps
+  /// when fewer bytes were there.
+  @inlinable @inline(__always) @discardableResult
   public mutating func consume(_ sent: Int) -> Bool {
+    guard firstValue == valueCount, sent == count &- start else { return consumePart(sent) }
+    start = 0
+    count = 0
+    firstValue = 0
+    valueCount = 0
+    return true
+  }
+
+  @inline(never) @usableFromInline
+  mutating func consumePart(_ sent: Int) -> Bool {
     if firstValue == valueCount {
-      if sent == count &- start {
-        reset()
-        return true
-      }
-      precondition(sent >= 0 && sent < count &- start)
+      precondition(sent >= 0 && sent <= count &- start)
       start &+= sent
-      return false
+    } else {
+      consumeGathered(sent)
     }
-    consumeGathered(sent)
     if isEmpty { reset() }
     return isEmpty
   }

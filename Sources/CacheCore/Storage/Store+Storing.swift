@@ -225,8 +225,8 @@ extension Store {
       return (slabClass, cas)
     }
     let slabClass = try setAnew(
-      store, found?.item, hash, key: key, clientFlags: clientFlags, exptime: exptime, value: value, cas, marks, now: now,
-      held)
+      store, found?.item, hash, key: key, clientFlags: clientFlags, exptime: exptime, value: value, cas, marks,
+      now: now, held)
     return (slabClass, cas)
   }
 
