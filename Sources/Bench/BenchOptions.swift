@@ -25,8 +25,8 @@ struct BenchOptions: Sendable {
   var timeoutSeconds = 60
   var showsHelp = false
 
-  /// Reads the words after the program's name. Throws `BenchFailure.usage` on words it does not know. Where no server is
-  /// named, a floor is among them if it has a place in this kind of run.
+  /// Reads the words after the program's name. Throws `BenchFailure.usage` on words it does not know. Where no server
+  /// is named, a floor is among them if it has a place in this kind of run.
   init(_ words: [String], hasFloor: Bool = true) throws {
     var rest = words[...]
     var caseNames: String?
