@@ -91,7 +91,7 @@ def main():
     stops = {name: [] for name, _ in found}
     for _ in range(arguments.stops):
         for name, program in found:
-            seconds, status = stop_once(name, program, arguments.connections, min(most, 2 * arguments.connections))
+            seconds, status = stop_once(name, program, arguments.connections, min(most, arguments.connections + 1000))
             stops[name].append(seconds)
             if name == OURS and status != 0:
                 failures.append(f"exit status {status} after SIGTERM")
