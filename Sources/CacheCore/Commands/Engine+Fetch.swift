@@ -31,36 +31,37 @@ extension Engine {
     return true
   }
 
-  /// As above, for a plain mg that nobody observes: `words` has the line.
+  /// As above, for a plain mg that nobody observes, which is plain line `index` of `words`.
   @inline(always)
-  mutating func fetch(_ plain: PlainFetch, _ words: RawSpan) -> Bool {
-    let key = words.slice(plain.key)
-    let hash = store.value.hash(key)
+  mutating func fetchPlain(_ index: Int, _ words: RawSpan) -> Bool {
+    let key = words.slice(plainLines[index].key)
+    let hash = plainLines[index].hash
     let held = store.value.locks.lock(hash)
     guard let found = store.value.findLive(key, hash, now: now, held) else {
-      fetchInVain(plain, key, hash: hash, words, held)
+      fetchInVain(plainLines[index], key, words, held)
       return true
     }
     let (item, contents) = (found.item, found.contents)
-    let copied = plain.wantsValue ? contents.valueByteCount : 0
+    let wantsValue = plainLines[index].wantsValue
+    let copied = wantsValue ? contents.valueByteCount : 0
     guard contents.flags.isDisjoint(with: [.stale, .tokenSent, .chunked]), copied <= gatherThreshold else {
-      return fetchUnusual(item, plain, key, words, held)
+      return fetchUnusual(item, plainLines[index], words, held)
     }
     guard reply.hasRoom(Session.replyRoomByteCount &+ copied) else { return false }
     counters.addGetHit(segmentNumber: item.segmentNumber, slabClass: store.value.slabs.slabClass(of: item))
-    if plain.wantsValue, plain.flags.count == 2, copied < 10_000 {
+    if wantsValue, plainLines[index].flags.count == 2, copied < 10_000 {
       store.value.bump(item, now: now)
       reply.compose(Session.replyRoomByteCount &+ copied) { MetaComposer.composeValue(contents, &$0) }
     } else {
       // The flags tell how it was before.
-      composePlain(item, plain, words, copied)
+      composePlain(item, plainLines[index], words, copied)
       store.value.bump(item, now: now)
     }
     return true
   }
 
   @inline(never)
-  private mutating func composePlain(_ item: Item, _ plain: PlainFetch, _ words: RawSpan, _ copied: Int) {
+  private mutating func composePlain(_ item: Item, _ plain: PlainLine, _ words: RawSpan, _ copied: Int) {
     reply.compose(Session.replyRoomByteCount &+ copied) {
       MetaComposer.composePlainHit(item, plain, words, now: now, &$0)
     }
@@ -69,17 +70,18 @@ extension Engine {
   /// A key that is not there, or not any more.
   @inline(never)
   private mutating func fetchInVain(
-    _ plain: PlainFetch, _ key: RawSpan, hash: UInt64, _ words: RawSpan, _ held: borrowing ItemLockHeld
+    _ plain: PlainLine, _ key: RawSpan, _ words: RawSpan, _ held: borrowing ItemLockHeld
   ) {
-    _ = find(key, hash, held)
+    _ = find(key, plain.hash, held)
     plainMiss(plain, key, words)
   }
 
   /// A value that is gathered, or an item that its readers are to recache: not so plain after all.
   @inline(never)
   private mutating func fetchUnusual(
-    _ item: Item, _ plain: PlainFetch, _ key: RawSpan, _ words: RawSpan, _ held: borrowing ItemLockHeld
+    _ item: Item, _ plain: PlainLine, _ words: RawSpan, _ held: borrowing ItemLockHeld
   ) -> Bool {
+    let key = words.slice(plain.key)
     var request = FetchRequest(key: RequestKey(range: plain.key))
     if plain.wantsValue { request.options.insert(.value) }
     if hasRoom(item, request) {
@@ -94,7 +96,7 @@ extension Engine {
   }
 
   @inline(never)
-  private mutating func plainMiss(_ plain: PlainFetch, _ key: RawSpan, _ words: RawSpan) {
+  private mutating func plainMiss(_ plain: PlainLine, _ key: RawSpan, _ words: RawSpan) {
     noteMiss(key, touches: false, countsPrefixes: false)
     MetaComposer.composeMiss(MetaEcho(plain), words, isQuiet: plain.isQuiet, &reply)
   }

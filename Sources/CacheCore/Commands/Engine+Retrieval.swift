@@ -21,8 +21,8 @@ struct HashedKey {
 extension Engine {
   /// Answers a get of one key, with its END. Returns false, having done nothing, when the reply has no room for it.
   @inline(always)
-  mutating func getPlain(_ key: RawSpan) -> Bool {
-    guard lookPlain(key, hash: store.value.hash(key)) else { return false }
+  mutating func getPlain(_ key: RawSpan, hash: UInt64) -> Bool {
+    guard lookPlain(key, hash: hash) else { return false }
     TextComposer.composeEnd(&reply)
     return true
   }

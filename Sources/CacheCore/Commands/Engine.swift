@@ -47,6 +47,8 @@ public struct Engine: ~Copyable {
   /// Scratch for a group of a multiget's keys.
   let group: FixedArray<HashedKey>
   static let groupSize = 32
+  /// Scratch for a group of plain lines.
+  let plainLines: FixedArray<PlainLine>
   /// Bytes of reports that this worker's clients have not taken yet.
   let heldReportByteCount = AtomicCells(count: 1)
   /// Where a parser leaves a key that came as base64; it is the current request's.
@@ -65,11 +67,13 @@ public struct Engine: ~Copyable {
       store.value.release(ref)
     }
     group = FixedArray(repeating: HashedKey(range: .none, hash: 0, bucket: 0), count: Engine.groupSize)
+    plainLines = FixedArray(repeating: PlainLine(), count: Engine.plainGroupSize)
     decodedKey = FixedArray(repeating: 0, count: TextParser.longestKeyByteCount)
   }
 
   deinit {
     group.destroy()
+    plainLines.destroy()
     decodedKey.destroy()
     heldReportByteCount.destroy()
   }

@@ -31,8 +31,8 @@ extension Session {
         // The whole command is at hand: no state in between.
         let value = input.slice(ByteRange(start: position, end: valueEnd))
         let cas = try engine.set(
-          key, clientFlags: header.clientFlags, exptime: header.exptime, value, newCAS: header.terms.newCAS,
-          marks: header.terms.marks)
+          key, hash: store.value.hash(key), clientFlags: header.clientFlags, exptime: header.exptime, value,
+          newCAS: header.terms.newCAS, marks: header.terms.marks)
         position = valueEnd &+ form.trailerByteCount
         compose(
           &engine, Response(outcome: .stored, cas: cas, valueByteCount: header.valueByteCount), form, input,
@@ -56,26 +56,18 @@ extension Session {
     }
   }
 
-  /// A plain set whose value and its end are to lie at `valueStart`: stored and answered, or refused, with `position`
-  /// behind it. Returns false, having done nothing, when they are not all there.
-  @inline(__always)
-  mutating func set(
-    _ engine: inout Engine, _ plain: PlainSet, _ input: RawSpan, valueAt valueStart: Int, _ position: inout Int,
-    _ end: Int
-  ) -> Bool {
-    let valueEnd = valueStart &+ plain.valueByteCount
-    guard end &- valueEnd >= 2, isTerminated(.text, input, at: valueEnd) else { return false }
-    let key = input.slice(plain.key)
+  /// Plain line `index`, a set: stored and answered. False when it is refused: then its value is to be swallowed.
+  @inline(always)
+  mutating func setPlain(_ engine: inout Engine, _ index: Int, _ input: RawSpan) -> Bool {
     do {
-      let value = input.slice(ByteRange(start: valueStart, end: valueEnd))
-      try engine.setPlain(key, clientFlags: plain.clientFlags, exptime: plain.exptime, value)
-      position = valueEnd &+ 2
+      try engine.setPlain(index, input)
       TextComposer.compose(.stored, &engine.reply)
+      return true
     } catch {
-      position = valueStart
-      refuseUpload(&engine, StoreRequest(plain), key, .text, error)
+      let line = engine.plainLines[index]
+      refuseUpload(&engine, StoreRequest(line), input.slice(line.key), .text, error)
+      return false
     }
-    return true
   }
 
   /// The rest of the value is still to come. The line goes, so what the reply repeats of it is kept.
@@ -240,23 +232,27 @@ extension MetaEcho {
 }
 
 extension Engine {
-  /// A copy of `set` in which the compiler knows what is asked for.
-  @inline(never)
-  fileprivate mutating func setPlain(
-    _ key: RawSpan, clientFlags: UInt32, exptime: UInt32, _ value: RawSpan
-  ) throws(ReservationFailure) {
-    _ = try set(key, clientFlags: clientFlags, exptime: Int64(exptime), value)
+  /// Stores the value of plain line `index` of `input`.
+  @inline(always)
+  fileprivate mutating func setPlain(_ index: Int, _ input: RawSpan) throws(ReservationFailure) {
+    let line = plainLines[index]
+    let valueEnd = line.next &- 2
+    _ = try set(
+      input.slice(line.key), hash: line.hash, clientFlags: line.clientFlags, exptime: Int64(line.exptime),
+      input.slice(ByteRange(start: valueEnd &- Int(line.valueByteCount), end: valueEnd)))
   }
 
   /// Stores a value that is all there, and counts. Returns its CAS unique.
-  @inline(__always)
+  @inline(always)
   mutating func set(
-    _ key: RawSpan, clientFlags: UInt32, exptime: Int64, _ value: RawSpan, newCAS: UInt64 = 0, marks: ItemFlags = []
+    _ key: RawSpan, hash: UInt64, clientFlags: UInt32, exptime: Int64, _ value: RawSpan, newCAS: UInt64 = 0,
+    marks: ItemFlags = []
   ) throws(ReservationFailure) -> UInt64 {
     let exptime = store.value.clockBase.exptime(exptime, now: now)
     if logs(.fetchers) { logLookup(key) }
     let (slabClass, cas) = try Store.set(
-      store, key: key, clientFlags: clientFlags, exptime: exptime, value: value, newCAS: newCAS, marks: marks, now: now)
+      store, key: key, hash: hash, clientFlags: clientFlags, exptime: exptime, value: value, newCAS: newCAS,
+      marks: marks, now: now)
     counters.add(.setCommands, slabClass: slabClass)
     counters.add(.totalItems)
     if isObserved {

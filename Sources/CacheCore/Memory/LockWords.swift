@@ -82,8 +82,7 @@ struct LockWords {
   /// Hints that lock `index` will be taken soon.
   @inline(__always)
   func prefetch(_ index: Int) {
-    check(index)
-    // Rule 3: index checked above.
+    // Rule 5: a hint never faults, wherever it points.
     unsafe csystem_prefetch(UnsafeRawPointer(entries + index))
   }
 }

@@ -210,14 +210,23 @@ extension Store {
     return reservation
   }
 
-  /// `set` of a value that is all there: found once, locked once, and overwritten in place where it fits. Takes the
-  /// item lock. Returns the class it counts for and the CAS unique, which is the next one when `newCAS` is 0.
-  @inline(__always)
+  /// As below, for who has not hashed the key.
   static func set(
     _ store: Pinned<Store>, key: RawSpan, clientFlags: UInt32, exptime: UInt32, value: RawSpan, newCAS: UInt64 = 0,
     marks: ItemFlags = [], now: UInt32
   ) throws(ReservationFailure) -> (slabClass: Int, cas: UInt64) {
-    let hash = store.value.hash(key)
+    try set(
+      store, key: key, hash: store.value.hash(key), clientFlags: clientFlags, exptime: exptime, value: value,
+      newCAS: newCAS, marks: marks, now: now)
+  }
+
+  /// `set` of a value that is all there: found once, locked once, and overwritten in place where it fits. Takes the
+  /// item lock. Returns the class it counts for and the CAS unique, which is the next one when `newCAS` is 0.
+  @inline(always)
+  static func set(
+    _ store: Pinned<Store>, key: RawSpan, hash: UInt64, clientFlags: UInt32, exptime: UInt32, value: RawSpan,
+    newCAS: UInt64 = 0, marks: ItemFlags = [], now: UInt32
+  ) throws(ReservationFailure) -> (slabClass: Int, cas: UInt64) {
     let held = store.value.locks.lock(hash)
     let cas = store.value.newCAS(newCAS)
     let found = store.value.findLive(key, hash, now: now, held)

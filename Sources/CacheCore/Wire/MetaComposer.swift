@@ -186,7 +186,7 @@ enum MetaComposer {
 
   /// The answer to any plain mg. The value lies beside the key.
   static func composePlainHit(
-    _ item: Item, _ fetch: PlainFetch, _ words: RawSpan, now: UInt32, _ cursor: inout ReplyCursor
+    _ item: Item, _ fetch: PlainLine, _ words: RawSpan, now: UInt32, _ cursor: inout ReplyCursor
   ) {
     if fetch.wantsValue {
       cursor.append(word: valueWord, size: 3)

@@ -74,10 +74,13 @@ enum MetaParser {
     return line
   }
 
-  /// What an mg asks for whose line goes from `key` to `end`, if it is a plain one: each flag a single letter, once.
+  /// What the flags of an mg at `start ..< end` ask for, if they are plain: each a single letter behind a space, once,
+  /// that asks for something and changes nothing; nil for others.
   @inline(__always)
-  static func plainFetch(_ input: RawSpan, key: ByteRange, end: Int) -> PlainFetch? {
-    var position = key.end
+  static func plainFlags(_ input: RawSpan, from start: Int, to end: Int) -> (wantsValue: Bool, isQuiet: Bool)? {
+    // Nearly always it is the value that is wanted.
+    if end &- start == 2, input.halfWord(at: start) & 0xffff == 0x7620 { return (true, false) }
+    var position = start
     var seen: UInt32 = 0
     while position < end {
       guard end &- position >= 2, input.byte(at: position) == 0x20 else { return nil }
@@ -86,9 +89,7 @@ enum MetaParser {
       seen |= bit
       position &+= 2
     }
-    return PlainFetch(
-      key: key, flags: ByteRange(start: key.end, end: end), wantsValue: seen & plainBit(.value) != 0,
-      isQuiet: seen & plainBit(.quiet) != 0)
+    return (seen & plainBit(.value) != 0, seen & plainBit(.quiet) != 0)
   }
 
   /// A bit for each lower-case letter, none for anything else.

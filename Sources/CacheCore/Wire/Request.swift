@@ -57,26 +57,6 @@ struct FetchRequest: Equatable {
   var newCAS: UInt64 = 0
 }
 
-/// An mg whose flags are single letters that ask for something and change nothing: nearly all there are. It goes a
-/// short way of its own from the parser to the composer.
-struct PlainFetch: Equatable {
-  var key: ByteRange
-  /// From behind the key: a space and a letter, again and again.
-  var flags: ByteRange
-  /// The reply carries the value.
-  var wantsValue: Bool
-  var isQuiet: Bool
-}
-
-/// A text set without noreply, its numbers short and unsigned: nearly all there are. If its value is at hand too it
-/// goes a short way of its own.
-struct PlainSet: Equatable {
-  var key: ByteRange
-  var clientFlags: UInt32
-  var exptime: UInt32
-  var valueByteCount: Int
-}
-
 /// The header of a storage command; the value is still to come.
 struct StoreRequest: Equatable {
   var terms: StoreTerms
@@ -88,10 +68,10 @@ struct StoreRequest: Equatable {
 }
 
 extension StoreRequest {
-  init(_ plain: PlainSet) {
+  init(_ plain: PlainLine) {
     self.init(
       terms: StoreTerms(mode: .set), key: RequestKey(range: plain.key), clientFlags: plain.clientFlags,
-      exptime: Int64(plain.exptime), valueByteCount: plain.valueByteCount)
+      exptime: Int64(plain.exptime), valueByteCount: Int(plain.valueByteCount))
   }
 }
 
