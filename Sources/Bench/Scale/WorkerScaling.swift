@@ -55,7 +55,7 @@ struct WorkerScaling {
         }
       }
     }
-    for (index, server) in options.bench.servers.enumerated() {
+    for (index, server) in options.bench.servers.enumerated() where options.threadCounts.count > 1 {
       printGrid("\(server.name): throughput by its own with -t \(options.threadCounts[0])") { row, threads in
         kept(points, row, threads, index)
       }
