@@ -1,7 +1,8 @@
 # Everything one can do here. `make` alone lists it. CI calls only these targets; each installs what it needs.
 # Variables: ARGS (server arguments), PREFIX and DESTDIR (install), SEED and STEPS (sim), TARGET and SECONDS (fuzz),
-# ROUNDS and CASES (bench, hitrate, density), BASE (bench-compare), TRACES (hitrate), REQUESTS (hitrate, shift),
-# SERVER and CLIENTS (clients), SERVER, OPPONENT, SECONDS, ITEMS, ROUNDS and MANY (soaks).
+# ROUNDS and CASES (bench, hitrate, density, scale and its like), THREADS (scale and its like), BASE (bench-compare),
+# TRACES (hitrate), REQUESTS (hitrate, shift), SERVER and CLIENTS (clients), SERVER, OPPONENT, SECONDS, ITEMS, ROUNDS
+# and MANY (soaks).
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -39,7 +40,7 @@ TOOLS_UNPACKED := collectd-core monitoring-plugins-contrib munin-plugins-core mu
 SCALE_OUT_PACKAGES := nutcracker python3-pylibmc
 
 .PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program watcher-soak \
-	large-soak expiry-soak growth-soak restart-soak bench bench-quick bench-instructions bench-limits \
+	large-soak expiry-soak growth-soak restart-soak churn-soak start-stop scale hotkey connections quiet bench bench-quick bench-instructions bench-limits \
 	bench-history bench-compare hitrate density shift debug-server \
 	debug-verbs-test install clean clients clients-quick build-packages test-packages bench-packages clients-packages \
 	deb deb-test image-test unit-test tools tools-quick scale-out shell-check
@@ -192,6 +193,13 @@ restart-soak: MANY ?= 20000000
 restart-soak: $(if $(SERVER),,build) ## Warm restarts: exact, damaged, timed: ITEMS=1000000 ROUNDS=200 MANY=20000000.
 	$(call soak,restart.py --items $(ITEMS) --rounds $(ROUNDS) --many $(MANY))
 
+churn-soak: SECONDS ?= 30
+churn-soak: $(if $(SERVER),,build) bench-packages ## Connect, get, close, as often as goes: nothing lost, nothing left.
+	$(call soak,churn.py --seconds $(SECONDS))
+
+start-stop: $(if $(SERVER),,build) bench-packages ## Start to the first answer (10 ms); stop with 10,000 connections (1 s).
+	$(call soak,startstop.py)
+
 bench: build bench-packages ## Ours and Debian's memcached in turn on the same load: CPU, throughput, latency, instructions.
 	$(RELEASE) --product swiftcached-bench
 	$(BENCH) --rounds $(ROUNDS) $(if $(CASES),--cases $(CASES),)
@@ -240,6 +248,26 @@ density: build bench-packages ## Keys and values held in -m 256, for each size o
 shift: ROUNDS := 1
 shift: build bench-packages ## Misses while the sizes of values change from small to large and back.
 	$(call measure_memory,shift)
+
+# $(call measure_scaling,RUN): one of the runs that ask how a server scales; their bars decide the exit status.
+define measure_scaling
+	$(RELEASE) --product swiftcached-bench
+	$(BENCH) $(1) --rounds $(ROUNDS) $(if $(CASES),--cases $(CASES),) $(if $(THREADS),--threads $(THREADS),)
+endef
+
+scale: ROUNDS = 11
+scale: build bench-packages ## 1 to 8 workers, two load processes, nothing pinned; bars at -t 4: make scale CASES=get1.
+	$(call measure_scaling,scale)
+
+hotkey: build bench-packages ## One key wanted by all workers; futex calls counted: make hotkey THREADS=1,4.
+	$(call install_packages,strace)
+	$(call measure_scaling,hotkey)
+
+connections: build bench-packages ## CPU and p99 with 1 to 10,000 open connections; memory of an idle one.
+	$(call measure_scaling,connections)
+
+quiet: build bench-packages ## A get each 5 ms beside 8 connections that send 500 gets in each write: its p99.
+	$(call measure_scaling,quiet)
 
 # Packages and images. The chroots need root; each is made once with debootstrap below .build.
 DEB := .build/deb

@@ -15,6 +15,8 @@ enum Bench {
     do {
       switch words.first {
       case "floor": try runFloor(words)
+      case "load": try LoadWorker.run(words)
+      case "scale", "hotkey", "connections", "quiet": try measureScaling(words)
       case "hitrate", "density", "shift": try measureMemoryUse(words)
       default: try runCases(BenchOptions(words))
       }
@@ -36,8 +38,21 @@ enum Bench {
     }
   }
 
+  private static func measureScaling(_ words: [String]) throws {
+    let options = try ScaleOptions(words)
+    if options.bench.showsHelp { return LoadHost.printOutput(ScaleOptions.help) }
+    let bars =
+      switch options.run {
+      case .scale, .hotkey: try WorkerScaling(options: options).run()
+      case .connections: try ConnectionCounts(options: options).run()
+      case .quiet: try QuietClient(options: options).run()
+      }
+    try Bar.check(bars)
+  }
+
   private static func runCases(_ options: BenchOptions) throws {
     if options.showsHelp { return LoadHost.printOutput(BenchOptions.help) }
+    if options.openCount != nil { _ = LoadHost.raiseOpenFileLimit() }
     for server in options.servers where !server.isFloor { try server.checkExists() }
     if let path = options.limitsPath { return try checkLimits(options, path) }
     try options.countsInstructions ? countInstructions(options) : measure(options)

@@ -10,12 +10,15 @@ enum BenchFailure: Error {
   /// A request costs more than it may.
   case overLimit([String])
   case failed(String)
+  /// All replies were right; a figure was not as good as it must be.
+  case barMissed(String)
   case interrupted
 
   var message: String {
     switch self {
     case .usage(let text): return text + "\n  `swiftcached-bench --help` lists the options."
-    case .wrongReply(let text), .serverDidNotStart(let text), .failed(let text): return text
+    case .wrongReply(let text), .serverDidNotStart(let text), .failed(let text), .barMissed(let text):
+      return text
     case .overLimit(let complaints): return complaints.joined(separator: "\n  ")
     case .interrupted: return "interrupted; the servers have been stopped"
     }
@@ -25,6 +28,7 @@ enum BenchFailure: Error {
     switch self {
     case .wrongReply, .overLimit: return 1
     case .usage, .serverDidNotStart, .failed: return 2
+    case .barMissed: return 3
     case .interrupted: return 130
     }
   }

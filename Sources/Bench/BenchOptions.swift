@@ -8,6 +8,10 @@ struct BenchOptions: Sendable {
   var cases: [LoadCase] = []
   var roundCount = 5
   var connectionCount = 50
+  /// More than `connectionCount` leaves the others idle in turn; nil is as many.
+  var openCount: Int?
+  /// Load processes; one is this process itself.
+  var loadCount = 1
   var threadCount = 4
   var isPinned = true
   var isQuick = false
@@ -21,8 +25,9 @@ struct BenchOptions: Sendable {
   var timeoutSeconds = 60
   var showsHelp = false
 
-  /// Reads the words after the program's name. Throws `BenchFailure.usage` on words it does not know.
-  init(_ words: [String]) throws {
+  /// Reads the words after the program's name. Throws `BenchFailure.usage` on words it does not know. Where no server
+  /// is named, a floor is among them if it has a place in this kind of run.
+  init(_ words: [String], hasFloor: Bool = true) throws {
     var rest = words[...]
     var caseNames: String?
     while let word = rest.popFirst() {
@@ -31,6 +36,8 @@ struct BenchOptions: Sendable {
       case "--cases": caseNames = try Self.value(of: word, &rest)
       case "--rounds": roundCount = try Self.number(of: word, &rest, in: 1...1000)
       case "--connections": connectionCount = try Self.number(of: word, &rest, in: 1...10_000)
+      case "--open": openCount = try Self.number(of: word, &rest, in: 1...100_000)
+      case "--loads": loadCount = try Self.number(of: word, &rest, in: 1...64)
       case "--threads": threadCount = try Self.number(of: word, &rest, in: 1...256)
       case "--timeout-seconds": timeoutSeconds = try Self.number(of: word, &rest, in: 1...3600)
       case "--limits":
@@ -48,7 +55,11 @@ struct BenchOptions: Sendable {
       }
     }
     isPinned = isPinned && LoadHost.processorCount > 1
-    if servers.isEmpty { servers = Self.defaultServers() }
+    if loadCount > 1 && servers.contains(where: \.isFloor) {
+      throw BenchFailure.usage("a floor has one load: its replies are no values")
+    }
+    if loadCount > connectionCount { throw BenchFailure.usage("--loads: no more than --connections") }
+    if servers.isEmpty { servers = Self.defaultServers(hasFloor: hasFloor && loadCount == 1) }
     cases = try selectCases(caseNames)
   }
 
@@ -56,7 +67,7 @@ struct BenchOptions: Sendable {
   private func selectCases(_ names: String?) throws -> [LoadCase] {
     guard let names else {
       if countsInstructions { return LoadCase.all.filter(\.isInstructionCounted) }
-      return isQuick ? LoadCase.all.filter(\.isQuick) : LoadCase.all
+      return LoadCase.all.filter { isQuick ? $0.isQuick : $0.isRegular }
     }
     return try names.split(separator: ",").map { name in
       guard let row = LoadCase.all.first(where: { $0.name == name }) else {
@@ -68,14 +79,20 @@ struct BenchOptions: Sendable {
   }
 
   /// Ours beside this program, against the memcached of the system.
-  static func defaultServers() -> [ServerChoice] {
+  static func defaultServers(hasFloor: Bool) -> [ServerChoice] {
     let program = LoadHost.programPath
     let folder = program.lastIndex(of: "/").map { program[...$0] } ?? "./"
     return [
       ServerChoice(name: "swiftcached", path: folder + "swiftcached"),
       ServerChoice(name: "memcached", path: "/usr/bin/memcached"),
-      ServerChoice(name: "floor", path: "floor"),
-    ]
+    ] + (hasFloor ? [ServerChoice(name: "floor", path: "floor")] : [])
+  }
+
+  /// What servers must be told so that they take so many connections.
+  var connectionArguments: [String] {
+    // What all servers allow without being told is 1024; a round's connections may overlap the last one's.
+    guard let openCount, openCount > 500 else { return [] }
+    return ["-c", "\(min(2 * openCount, LoadHost.openFileLimits.hard))"]
   }
 
   /// The word after `option`.
@@ -103,6 +120,7 @@ struct BenchOptions: Sendable {
 
       Usage: swiftcached-bench [options]
              swiftcached-bench hitrate|density|shift [options], which ask what servers make of their memory
+             swiftcached-bench scale|hotkey|connections|quiet [options], which ask how servers scale
              swiftcached-bench floor --port P --request-bytes N --reply-bytes M
 
         --server NAME=PROGRAM   a server to run, with extra arguments after blanks ("a=./server -C"); give it for each
@@ -111,6 +129,8 @@ struct BenchOptions: Sendable {
         --cases A,B             only these cases
         --rounds N              rounds for each case and server, default 5
         --connections N         client connections, default 50
+        --open N                connections that are open; those in use change after each batch
+        --loads N               load processes that share the connections, default 1; rounds then last half a second
         --threads N             worker threads of each server (-t), default 4
         --pin, --no-pin         servers on processor 0 and load on processor 1 (default where there are two), or free
         --quick                 two short rounds, without the cases that fill a large server: about 20 seconds

@@ -1,7 +1,7 @@
 // Counts latencies in log-linear buckets: 32 to each power of two, so a quantile is right within about 3 %.
-// Not a store of samples: its size does not depend on how many there are.
+// Not a store of samples: its size does not depend on how many there are. Those of several load processes are added.
 
-struct LatencyHistogram {
+struct LatencyHistogram: Equatable {
   private var counts = [UInt32](repeating: 0, count: 60 * 32)
   private var total = 0
 
@@ -19,6 +19,31 @@ struct LatencyHistogram {
       if seen >= rank { return Self.middle(of: bucket) }
     }
     return 0
+  }
+
+  /// Adds all records of the other one.
+  mutating func merge(_ other: LatencyHistogram) {
+    for (bucket, count) in other.counts.enumerated() { counts[bucket] += count }
+    total += other.total
+  }
+
+  /// The buckets that hold something as one word: `bucket:count,bucket:count`; `-` when there are none.
+  var word: String {
+    let parts = counts.enumerated().filter { $0.element > 0 }.map { "\($0.offset):\($0.element)" }
+    return parts.isEmpty ? "-" : parts.joined(separator: ",")
+  }
+
+  init() {}
+
+  /// Reads a `word`; nil when it is none.
+  init?(word: Substring) {
+    guard word != "-" else { return }
+    for part in word.split(separator: ",", omittingEmptySubsequences: false) {
+      let numbers = part.split(separator: ":").compactMap { UInt32($0) }
+      guard numbers.count == 2, numbers[0] < counts.count else { return nil }
+      counts[Int(numbers[0])] += numbers[1]
+      total += Int(numbers[1])
+    }
   }
 
   private static func bucket(of nanoseconds: UInt64) -> Int {

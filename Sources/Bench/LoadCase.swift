@@ -11,7 +11,7 @@ enum LoadOperation: Sendable {
 
 /// One row of the table.
 struct LoadCase: Sendable {
-  let name: String
+  var name: String
   let summary: String
   let operation: LoadOperation
   /// The protocol of the gets.
@@ -25,6 +25,8 @@ struct LoadCase: Sendable {
   let valueByteCount: Int
   /// Writes of one round; a round takes about a second with a server like memcached.
   let batchesPerRound: Int
+  /// Part of a run that names no cases; the others belong to a sub-command.
+  let isRegular: Bool
   /// Part of a `--quick` run.
   let isQuick: Bool
   /// Part of a `--callgrind` run.
@@ -36,8 +38,8 @@ struct LoadCase: Sendable {
 
   init(
     _ name: String, _ summary: String, _ operation: LoadOperation, form: WireForm = .text, keysPerGet: Int = 1,
-    depth: Int = 1, keyCount: Int = 100_000, valueByteCount: Int = 100, batchesPerRound: Int, isQuick: Bool = true,
-    isInstructionCounted: Bool = true
+    depth: Int = 1, keyCount: Int = 100_000, valueByteCount: Int = 100, batchesPerRound: Int,
+    isRegular: Bool = true, isQuick: Bool = true, isInstructionCounted: Bool = true
   ) {
     self.name = name
     self.summary = summary
@@ -48,7 +50,8 @@ struct LoadCase: Sendable {
     self.keyCount = keyCount
     self.valueByteCount = valueByteCount
     self.batchesPerRound = batchesPerRound
-    self.isQuick = isQuick
+    self.isRegular = isRegular
+    self.isQuick = isQuick && isRegular
     self.isInstructionCounted = isInstructionCounted
   }
 
@@ -71,5 +74,17 @@ struct LoadCase: Sendable {
     LoadCase(
       "mget100-2m", "get of 100 keys out of 2 million", .get, keysPerGet: 100, keyCount: 2_000_000,
       batchesPerRound: 10_000, isQuick: false, isInstructionCounted: false),
+    LoadCase(
+      "hotget50", "50 gets of the same key in one write", .get, depth: 50, keyCount: 1, batchesPerRound: 4_000,
+      isRegular: false, isInstructionCounted: false),
+    LoadCase(
+      "hotset50", "50 sets of the same key in one write", .set, depth: 50, keyCount: 1, batchesPerRound: 10_000,
+      isRegular: false, isInstructionCounted: false),
+    LoadCase(
+      "hotmix50", "50 gets or, one time in ten, sets of the same key", .mixed, depth: 50, keyCount: 1,
+      batchesPerRound: 4_000, isRegular: false, isInstructionCounted: false),
+    LoadCase(
+      "pget500", "500 gets in one write", .get, depth: 500, batchesPerRound: 1_000, isRegular: false,
+      isInstructionCounted: false),
   ]
 }

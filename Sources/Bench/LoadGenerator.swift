@@ -5,12 +5,6 @@
 // byte by byte. The first difference ends the run.
 import Events
 
-/// What a run took.
-struct LoadResult {
-  var wallNanoseconds: UInt64 = 0
-  var latency = LatencyHistogram()
-}
-
 /// What a connection is doing.
 private struct LoadConnection {
   var batch = 0
@@ -24,7 +18,8 @@ private struct LoadConnection {
   var kept: [UInt8] = []
 }
 
-/// Connections to one server that can run pools of requests, one run after the other.
+/// Connections to one server that can run pools of requests, one run after the other. More may be open than are in use:
+/// then each batch goes out on the connection that has been idle longest.
 struct LoadGenerator: ~Copyable {
   private var sockets = LoadSockets()
   private var connections: [LoadConnection]
@@ -33,6 +28,8 @@ struct LoadGenerator: ~Copyable {
   private let checksContents: Bool
   private var nextBatch = 0
   private var completed = 0
+  private var batchLimit = 0
+  private var endNanoseconds = UInt64.max
   private var result = LoadResult()
 
   private static let sampleInterval = 64
@@ -40,11 +37,20 @@ struct LoadGenerator: ~Copyable {
   private static let stallSeconds = 10
 
   /// Connects to the server on `port`; `label` names it in errors. A floor server's replies are checked for size only.
-  init(label: String, port: UInt16, connectionCount: Int, checksContents: Bool) throws {
+  /// `openCount` connections are open, of which at most `connectionCount` have a batch on its way.
+  init(label: String, port: UInt16, connectionCount: Int, openCount: Int? = nil, checksContents: Bool) throws {
     self.label = label
     self.checksContents = checksContents
     connections = Array(repeating: LoadConnection(), count: connectionCount)
     for _ in 0..<connectionCount { _ = try sockets.connect(port: port) }
+    for _ in 0..<max(0, (openCount ?? 0) - connectionCount) { try sockets.connectParked(port: port) }
+  }
+
+  /// Sends batches of the pool for some time and checks the replies.
+  mutating func run(_ pool: RequestPool, milliseconds: Int, timeoutSeconds: Int) throws -> LoadResult {
+    endNanoseconds = LoadHost.nowNanoseconds() + UInt64(milliseconds) * 1_000_000
+    defer { endNanoseconds = .max }
+    return try run(pool, batches: .max, timeoutSeconds: timeoutSeconds + milliseconds / 1000)
   }
 
   /// Sends `batches` batches of the pool and checks the replies. Throws `BenchFailure.wrongReply` on the first wrong
@@ -53,26 +59,31 @@ struct LoadGenerator: ~Copyable {
     result = LoadResult()
     nextBatch = 0
     completed = 0
+    batchLimit = batches
     let start = LoadHost.nowNanoseconds()
+    let processorStart = LoadHost.ownProcessorNanoseconds()
     let deadline = start + UInt64(timeoutSeconds) * 1_000_000_000
-    for index in connections.indices where nextBatch < batches { try begin(index, pool, at: start) }
+    for index in connections.indices where nextBatch < batchLimit { try begin(index, pool, at: start) }
     var idleSeconds = 0
-    while completed < batches {
+    while completed < batchLimit {
       idleSeconds = try sockets.wait(timeoutMilliseconds: 1000) == 0 ? idleSeconds + 1 : 0
       try checkTime(idleSeconds, deadline, pool)
       var ready = sockets.firstReady(from: 0)
       while let index = ready {
-        try serve(index, pool, batches: batches)
+        try serve(index, pool)
         ready = sockets.firstReady(from: index + 1)
       }
     }
     result.wallNanoseconds = LoadHost.nowNanoseconds() - start
+    result.processorNanoseconds = LoadHost.ownProcessorNanoseconds() - processorStart
+    result.batchCount = completed
     return result
   }
 
   private mutating func begin(_ index: Int, _ pool: RequestPool, at now: UInt64) throws {
     let batch = nextBatch
     nextBatch += 1
+    sockets.exchange(index)
     connections[index].batch = batch
     connections[index].isWaiting = true
     connections[index].isSampled = checksContents && batch % Self.sampleInterval == 0
@@ -93,19 +104,20 @@ struct LoadGenerator: ~Copyable {
   }
 
   /// Sends what is left to send and takes what has come.
-  private mutating func serve(_ index: Int, _ pool: RequestPool, batches: Int) throws {
+  private mutating func serve(_ index: Int, _ pool: RequestPool) throws {
     if !connections[index].unsent.isEmpty { sockets.watchWritable(index, try !sendMore(index, pool)) }
     guard let count = try sockets.receive(index, into: &buffer) else {
       throw wrongReply(index, pool, "the server closed the connection")
     }
     guard count > 0 else { return }
+    let now = LoadHost.nowNanoseconds()
     try account(index, count, pool)
     guard connections[index].receivedByteCount == connections[index].expectedByteCount else { return }
-    let now = LoadHost.nowNanoseconds()
     result.latency.record(nanoseconds: now - connections[index].startNanoseconds)
     completed += 1
     connections[index].isWaiting = false
-    if nextBatch < batches { try begin(index, pool, at: now) }
+    if now >= endNanoseconds { batchLimit = nextBatch }
+    if nextBatch < batchLimit { try begin(index, pool, at: now) }
   }
 
   /// Counts and checks the first `count` bytes of the buffer as part of the connection's reply.

@@ -13,6 +13,8 @@ struct RoundFigures: Sendable {
   /// The parts of one processor that the server and the load used: what is near 1 limits the throughput.
   let serverUtilisation: Double
   let loadUtilisation: Double
+  /// What everything else on the machine used meanwhile; right to some hundredths in a round of half a second.
+  let otherUtilisation: Double
 }
 
 /// All rounds of one server in one case.
@@ -41,8 +43,8 @@ struct Measurement {
     let place =
       options.isPinned
       ? "servers on processor \(Processors.server), load on processor \(Processors.load)" : "nothing pinned"
-    return "\(roundCount) rounds, \(options.connectionCount) connections, \(options.threadCount) server threads, "
-      + place
+    return "\(roundCount) rounds, \(options.connectionCount) connections, \(options.threadCount) server threads"
+      + (options.loadCount > 1 ? ", \(options.loadCount) load processes, " : ", ") + place
   }
 
   /// Runs all rounds of the case on every server that can do it.
@@ -51,10 +53,13 @@ struct Measurement {
     let pool = RequestPool(row, keyCount: row.keyCount, batches: batches)
     let choices = options.servers.filter { !$0.isFloor || row.operation != .mixed }
     let servers = try choices.map { try start($0, row, pool) }
+    let team = options.loadCount > 1 ? try LoadTeam(row, options) : nil
     var figures = choices.map { ServerFigures(name: $0.name) }
     for _ in 0..<roundCount {
       for (index, server) in servers.enumerated() {
-        figures[index].rounds.append(try round(server, row, pool, batches: batches))
+        let round =
+          if let team { try team.round(server, row, options) } else { try round(server, row, pool, batches: batches) }
+        figures[index].rounds.append(round)
       }
     }
     return figures
@@ -64,7 +69,8 @@ struct Measurement {
     let sizes = FloorSizes(requestByteCount: pool.requestRange(0).count, replyByteCount: pool.replyByteCount(0))
     pinIfWanted(Processors.server)
     defer { pinIfWanted(Processors.load) }
-    let server = try ServerUnderTest(choice, threads: options.threadCount, floorSizes: sizes)
+    let server = try ServerUnderTest(
+      choice, threads: options.threadCount, floorSizes: sizes, moreArguments: options.connectionArguments)
     pinIfWanted(Processors.load)
     try server.fill(row, keyCount: row.keyCount, options)
     try server.settle()
@@ -79,29 +85,52 @@ struct Measurement {
   private func round(
     _ server: ServerUnderTest, _ row: LoadCase, _ pool: RequestPool, batches: Int
   ) throws -> RoundFigures {
-    var load = try LoadGenerator(server, row, options)
+    var load = try LoadGenerator(server, row, options, openCount: options.openCount)
     _ = try load.run(pool, batches: max(batches / 10, 1), timeoutSeconds: options.timeoutSeconds)
-    let loadBefore = LoadHost.ownProcessorNanoseconds()
-    let serverBefore = try server.processorNanoseconds()
+    let before = try ProcessorTimes(server)
     let result = try load.run(pool, batches: batches, timeoutSeconds: options.timeoutSeconds)
-    let serverUsed = Double(try server.processorNanoseconds()) - Double(serverBefore)
-    let loadUsed = Double(LoadHost.ownProcessorNanoseconds() - loadBefore)
+    return RoundFigures(row, result, try ProcessorTimes(server).since(before))
+  }
+}
+
+/// Processor time at a moment, or between two.
+struct ProcessorTimes {
+  private(set) var serverNanoseconds: Double
+  private(set) var machineNanoseconds: Double
+
+  init(_ server: ServerUnderTest) throws {
+    serverNanoseconds = Double(try server.processorNanoseconds())
+    machineNanoseconds = Double(try LoadHost.machineNanoseconds())
+  }
+
+  consuming func since(_ earlier: ProcessorTimes) -> ProcessorTimes {
+    serverNanoseconds -= earlier.serverNanoseconds
+    machineNanoseconds -= earlier.machineNanoseconds
+    return self
+  }
+}
+
+extension RoundFigures {
+  /// The figures of what the load has counted, and of the processor time it took.
+  init(_ row: LoadCase, _ result: LoadResult, _ times: ProcessorTimes) {
     let wall = Double(result.wallNanoseconds)
-    let requests = Double(batches * row.requestsPerBatch)
-    return RoundFigures(
-      processorNanosecondsPerRequest: serverUsed / requests, requestsPerSecond: requests / wall * 1e9,
+    let loadNanoseconds = Double(result.processorNanoseconds)
+    let requests = Double(result.batchCount * row.requestsPerBatch)
+    self.init(
+      processorNanosecondsPerRequest: times.serverNanoseconds / requests, requestsPerSecond: requests / wall * 1e9,
       medianLatencyNanoseconds: Double(result.latency.nanoseconds(quantile: 0.5)),
       slowLatencyNanoseconds: Double(result.latency.nanoseconds(quantile: 0.99)),
-      serverUtilisation: serverUsed / wall, loadUtilisation: loadUsed / wall)
+      serverUtilisation: times.serverNanoseconds / wall, loadUtilisation: loadNanoseconds / wall,
+      otherUtilisation: max(0, times.machineNanoseconds - times.serverNanoseconds - loadNanoseconds) / wall)
   }
 }
 
 extension LoadGenerator {
   /// Connections to the server for a run of the case.
-  init(_ server: ServerUnderTest, _ row: LoadCase, _ options: BenchOptions) throws {
+  init(_ server: ServerUnderTest, _ row: LoadCase, _ options: BenchOptions, openCount: Int? = nil) throws {
     try self.init(
       label: "\(row.name) on \(server.choice.name)", port: server.port, connectionCount: options.connectionCount,
-      checksContents: !server.choice.isFloor)
+      openCount: openCount, checksContents: !server.choice.isFloor)
   }
 }
 

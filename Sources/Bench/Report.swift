@@ -24,7 +24,12 @@ struct ReportColumn: Sendable {
     },
     ReportColumn(title: "server use", jsonName: "serverUtilisation", scale: 1, digits: 2) { $0.serverUtilisation },
     ReportColumn(title: "load use", jsonName: "loadUtilisation", scale: 1, digits: 2) { $0.loadUtilisation },
+    ReportColumn(title: "other use", jsonName: "otherUtilisation", scale: 1, digits: 2) { $0.otherUtilisation },
   ]
+
+  static var processor: ReportColumn { all[0] }
+  static var throughput: ReportColumn { all[1] }
+  static var slowLatency: ReportColumn { all[3] }
 
   /// The columns whose ratio says something about the servers.
   static var compared: ArraySlice<ReportColumn> { all.prefix(4) }

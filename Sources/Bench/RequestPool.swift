@@ -17,11 +17,11 @@ struct RequestPool: Sendable {
   var count: Int { isSet.count }
 
   /// The random requests of a case, at most `batches` of them and about 16 MiB.
-  init(_ row: LoadCase, keyCount: Int, batches: Int) {
+  init(_ row: LoadCase, keyCount: Int, batches: Int, seed: UInt64 = 0x5eed) {
     text = WireText(row.form, valueByteCount: row.valueByteCount)
     keysPerGet = row.keysPerGet
     depth = row.depth
-    var random = RandomNumbers(seed: 0x5eed)
+    var random = RandomNumbers(seed: seed)
     while count < batches && bytes.count < Self.byteLimit {
       let drawn = (0..<row.requestsPerBatch).map { _ in UInt32(random.next(below: keyCount)) }
       appendBatch(drawn, isSet: row.operation == .set || row.operation == .mixed && random.next(below: 10) == 0)

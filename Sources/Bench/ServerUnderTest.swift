@@ -86,6 +86,16 @@ final class ServerUnderTest {
     return process.errorText()
   }
 
+  /// The same, once the error output contains `mark`, for which a tracer may need a moment; or after two seconds.
+  func stop(awaiting mark: String) -> String {
+    var text = stop()
+    for _ in 0..<200 where !text.contains(mark) {
+      LoadHost.sleep(milliseconds: 10)
+      text = process.errorText()
+    }
+    return text
+  }
+
   private func waitUntilAccepting(_ seconds: Int) throws {
     let deadline = LoadHost.nowNanoseconds() + UInt64(seconds) * 1_000_000_000
     while process.isRunning() && LoadHost.nowNanoseconds() < deadline {

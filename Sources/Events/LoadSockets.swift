@@ -27,18 +27,40 @@ public struct LoadFailure: Error, CustomStringConvertible {
 /// One thread uses it. All sockets are closed when the value goes away.
 public struct LoadSockets: ~Copyable {
   private var polled: [pollfd] = []
+  /// Open and not waited for; `nextParked` is the one that has been here longest.
+  private var parked: [Int32] = []
+  private var nextParked = 0
 
   public init() {}
 
   deinit {
     for entry in polled where entry.fd >= 0 { _ = Glibc.close(entry.fd) }
+    for descriptor in parked { _ = Glibc.close(descriptor) }
   }
 
   /// The number of sockets ever added, closed ones included.
   public var count: Int { polled.count }
 
   /// Connects to `port` on 127.0.0.1 and returns the new socket's index; fails after five seconds without an answer.
-  public mutating func connect(port: UInt16) throws(LoadFailure) -> Int {
+  public mutating func connect(port: UInt16) throws(LoadFailure) -> Int { add(try LoadSockets.connected(to: port)) }
+
+  /// Connects to `port` on 127.0.0.1 and keeps the socket aside: it has no index and is not waited for until `exchange`
+  /// brings it in.
+  public mutating func connectParked(port: UInt16) throws(LoadFailure) {
+    let descriptor = try LoadSockets.connected(to: port)
+    LoadSockets.prepare(descriptor)
+    parked.append(descriptor)
+  }
+
+  /// Parks the socket at `index` and puts there the one that has been parked longest; nothing without parked sockets.
+  public mutating func exchange(_ index: Int) {
+    guard !parked.isEmpty else { return }
+    swap(&polled[index].fd, &parked[nextParked])
+    polled[index].revents = 0
+    nextParked = (nextParked + 1) % parked.count
+  }
+
+  private static func connected(to port: UInt16) throws(LoadFailure) -> Int32 {
     let descriptor = try LoadSockets.makeSocket()
     LoadSockets.setOption(descriptor, SOL_SOCKET, SO_SNDTIMEO, timeval(tv_sec: 5, tv_usec: 0))
     LoadSockets.setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, Int32(1))
@@ -49,7 +71,7 @@ public struct LoadSockets: ~Copyable {
       _ = Glibc.close(descriptor)
       throw failure
     }
-    return add(descriptor)
+    return descriptor
   }
 
   /// Listens on `port` of 127.0.0.1 and returns the listener's index.
@@ -157,10 +179,14 @@ public struct LoadSockets: ~Copyable {
 
   /// Makes the socket non-blocking and part of the set.
   private mutating func add(_ descriptor: Int32) -> Int {
-    _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    LoadSockets.prepare(descriptor)
     polled.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
     return polled.count - 1
+  }
+
+  private static func prepare(_ descriptor: Int32) {
+    _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
   }
 
   private static func makeSocket() throws(LoadFailure) -> Int32 {
@@ -214,11 +240,11 @@ public struct LoadProcess: ~Copyable {
   /// on /dev/null. Throws when the program cannot be started.
   public init(_ words: [String]) throws(LoadFailure) { try self.init(words, output: nil) }
 
-  /// The same with the descriptor `output` as the program's output.
-  init(_ words: [String], output: Int32?) throws(LoadFailure) {
+  /// The same with the descriptors `input` and `output` as the program's input and output.
+  init(_ words: [String], input: Int32? = nil, output: Int32?) throws(LoadFailure) {
     let log = try LoadProcess.makeErrorLog()
     do {
-      processID = try LoadProcess.spawn(words, output: output, errorLog: log)
+      processID = try LoadProcess.spawn(words, input: input, output: output, errorLog: log)
     } catch {
       _ = close(log)
       throw error
@@ -227,7 +253,9 @@ public struct LoadProcess: ~Copyable {
   }
 
   /// Starts the program and returns its process id.
-  private static func spawn(_ words: [String], output: Int32?, errorLog: Int32) throws(LoadFailure) -> pid_t {
+  private static func spawn(
+    _ words: [String], input: Int32?, output: Int32?, errorLog: Int32
+  ) throws(LoadFailure) -> pid_t {
     // Sound: the strdup'd words live until the defer, after posix_spawnp has copied them; the list ends with nil.
     var list = unsafe words.map { unsafe strdup($0) }
     unsafe list.append(nil)
@@ -236,7 +264,11 @@ public struct LoadProcess: ~Copyable {
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-    unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    if let input {
+      unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
+    } else {
+      unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    }
     if let output {
       unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
     } else {
@@ -397,7 +429,7 @@ public enum LoadHost {
     _ = close(descriptor)
   }
 
-  private static func writeAll(_ text: String, to descriptor: Int32) {
+  static func writeAll(_ text: String, to descriptor: Int32) {
     let bytes = Array(text.utf8)
     var start = 0
     while start < bytes.count {

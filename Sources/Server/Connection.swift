@@ -14,8 +14,9 @@ struct Connection: ~Copyable {
   var hasBacklog = false
   /// The worker has it on its list for another turn; events are ignored until then.
   var isPostponed = false
-  /// Replies that the client has not taken yet. While there are any, nothing is read from it.
-  var unsent: ReplyBuffer?
+  /// Replies that the client has not taken yet. While there are any, nothing is read from it. Few connections ever have
+  /// some, so the others do not keep room for them.
+  var unsent: Boxed<ReplyBuffer>?
   var registration: Registration?
   var lastCommandSecond: UInt32
   /// The registration tells of room instead of input.
@@ -176,7 +177,7 @@ extension Connection {
       engine.reply.removeAll()
       return .close
     case .wouldBlock:
-      unsent = engine.reply.takeUnsent()
+      unsent = Boxed(engine.reply.takeUnsent())
       return .awaitRoom
     }
   }
@@ -204,13 +205,14 @@ extension Connection {
   /// does so when its last reply is gone.
   mutating func writable(_ engine: inout Engine) -> ConnectionFate {
     if let channel, !channel.isEstablished { return handshake(channel) ?? .yield }
-    guard var rest = unsent.take() else { return .keep }
+    guard let held = unsent.take() else { return .keep }
+    var rest = held.take()
     let (transfer, sentByteCount) = channel?.send(&rest) ?? socket.send(&rest)
     engine.counters.add(.bytesWritten, UInt64(sentByteCount))
     switch transfer {
     case .closed: return .close
     case .wouldBlock:
-      unsent = consume rest
+      unsent = Boxed(rest)
       return .keep
     case .bytes: break
     }

@@ -31,7 +31,7 @@ struct MemoryUseOptions: Sendable {
       default: throw BenchFailure.usage("unknown option \(word)")
       }
     }
-    if servers.isEmpty { servers = BenchOptions.defaultServers() }
+    if servers.isEmpty { servers = BenchOptions.defaultServers(hasFloor: false) }
     guard !showsHelp else { return }
     guard !servers.contains(where: \.isFloor) else { throw BenchFailure.usage("a floor stores nothing") }
     for server in servers { try server.checkExists() }
