@@ -202,7 +202,9 @@ public struct ReplyBuffer: ~Copyable {
           let window = window(value)
           unsafe vectors[used] = iovec(iov_base: window.bytes.baseAddress, iov_len: window.count)
           used += 1
+          let last = value.chunk
           step(&value, by: window.count, of: window)
+          arena.prefetchChain(last, value.chunk)
         }
         if used == 64 { return unsafe body(vectors, used) }
       }

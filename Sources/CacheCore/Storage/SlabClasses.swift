@@ -179,9 +179,12 @@ enum FittedTable {
   static let growthFactor = 1.06
   /// The same for chains, whose parts fit less exactly.
   private static let chainGrowthFactor = 1.045
-  /// From here on a class has items of different numbers of parts, so many for the largest: half a part is wasted.
+  /// From here on a class has items of different numbers of parts, and half a part is wasted. So there are eight at
+  /// least; but a part more to send costs a hundredth of a get, so they have 16 KiB where that makes more than eight,
+  /// and are no more than 16.
   private static let widestEqualParts = 32 << 10
-  private static let partsOfWideClass = 16
+  private static let partsOfWideClass = 8...16
+  private static let partByteCount = 16 << 10
   /// Four steps an octave: powers of two, the commonest sizes, are about the largest of their class.
   private static let wideGrowthFactor = 1.189_207_115
   /// What an item has beside a value that is a power of two.
@@ -224,7 +227,8 @@ enum FittedTable {
     while value < Double(largestChainLimit) {
       value *= wideGrowthFactor
       let wanted = Int(value.rounded()) + headAndKeyByteCount
-      if wanted > limit { append(wanted, leastParts: partsOfWideClass) }
+      let parts = min(max(wanted / partByteCount, partsOfWideClass.lowerBound), partsOfWideClass.upperBound)
+      if wanted > limit { append(wanted, leastParts: parts) }
     }
     return shapes + [ClassShape(chunkByteCount: largestChunk, itemLimit: Int.max)]
   }

@@ -72,8 +72,7 @@ struct FittedTableTests {
     return 1 - Double(byteCount) / used
   }
 
-  /// At most an eleventh, in one chunk or in a chain, but for the heads of chains on the smallest pages; on average a
-  /// thirtieth.
+  /// At most an eleventh in one chunk, a seventh in a chain of large parts; on average a twenty-fifth.
   @Test(arguments: megabytes) func noSizeWastesMuch(_ megabytes: Int) {
     let (classes, shapes) = classes(megabytes)
     defer { classes.destroy() }
@@ -93,7 +92,7 @@ struct FittedTableTests {
       if waste > worstAlone.waste, byteCount <= largest { worstAlone = (waste, byteCount) }
     }
     #expect(worstAlone.waste < 0.088, "\(worstAlone.size) bytes")
-    #expect(worst.waste < (classes.pageByteCount == 32 << 10 ? 0.115 : 0.088), "\(worst.size) bytes")
-    #expect(sum / count < 0.034)
+    #expect(worst.waste < 0.135, "\(worst.size) bytes")
+    #expect(sum / count < 0.04)
   }
 }
