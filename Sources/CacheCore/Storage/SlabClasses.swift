@@ -179,11 +179,11 @@ enum FittedTable {
   static let growthFactor = 1.06
   /// The same for chains, whose parts fit less exactly.
   private static let chainGrowthFactor = 1.045
-  /// From here on a class has items of different numbers of parts, and half a part is wasted. So there are eight at
-  /// least; but a part more to send costs a hundredth of a get, so they have 16 KiB where that makes more than eight,
+  /// From here on a class has items of different numbers of parts, and half a part is wasted. So there are ten at
+  /// least; but a part more to send costs a hundredth of a get, so they have 16 KiB where that makes more than ten,
   /// and are no more than 16.
   private static let widestEqualParts = 32 << 10
-  private static let partsOfWideClass = 8...16
+  private static let partsOfWideClass = 10...16
   private static let partByteCount = 16 << 10
   /// Four steps an octave: powers of two, the commonest sizes, are about the largest of their class.
   private static let wideGrowthFactor = 1.189_207_115
