@@ -37,5 +37,8 @@ public struct Thread {
     self.handle = handle
   }
 
+  /// Lets other threads that want this processor run first.
+  public static func letOthersRun() { sched_yield() }
+
   public func join() { pthread_join(handle, nil) }
 }
