@@ -89,6 +89,7 @@ struct CacheAside: ~Copyable {
         "stats say \(stats["get_hits"] ?? -1) hits of \(stats["cmd_get"] ?? -1) gets, "
           + "but there were \(figures.hitCount) of \(figures.getCount)")
     }
+    try link.checkClassSums()
     return stats
   }
 

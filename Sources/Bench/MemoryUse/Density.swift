@@ -144,6 +144,7 @@ private struct DensityClient: ~Copyable {
       }
       key = keys.upperBound
     }
+    try link.checkClassSums()
     let stats = try link.stats()
     guard stats["curr_items"] == itemCount else {
       throw link.wrong("stats say \(stats["curr_items"] ?? -1) items, but \(itemCount) were found")

@@ -78,9 +78,9 @@ struct ServerLink: ~Copyable {
 
   func wrong(_ reason: String) -> BenchFailure { .wrongReply("\(label): wrong reply: \(reason)") }
 
-  /// The numbers among what `stats` says.
-  mutating func stats() throws -> [String: Int] {
-    send("stats\r\n".utf8)
+  /// The numbers among what `stats` says, or one of its sections.
+  mutating func stats(_ section: String = "") throws -> [String: Int] {
+    send((section.isEmpty ? "stats\r\n" : "stats \(section)\r\n").utf8)
     var numbers: [String: Int] = [:]
     while true {
       let words = text(try line()).split(separator: " ")
