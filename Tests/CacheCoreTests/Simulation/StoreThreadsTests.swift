@@ -275,7 +275,7 @@ struct StoreThreadsTests {
         + " \(counts[3]) forgotten; \(moves); \(test.statistics.evicted) evicted")
     #expect(counts[0] > 100)
     // Only what is in flight can be in the way of a store.
-    #expect(counts[1] <= (settings.keepsInFlight ? counts[0] / 200 : 0), "\(settings.name)")
+    #expect(counts[1] <= (settings.keepsInFlight ? counts[0] / 100 : 0), "\(settings.name)")
     // When everything is deleted, every chunk is free.
     test.now = state.now.load(ordering: .relaxed)
     for number in 0..<(settings.keyCount + threads) { test.delete("key \(number)") }
