@@ -34,8 +34,8 @@ struct ClassSums {
 }
 
 extension ServerLink {
-  /// Throws unless the classes add up. Sections are asked for one after the other, and meanwhile an item may expire or a
-  /// page move: so several times.
+  /// Throws unless the classes add up. Sections are asked for one after the other, and meanwhile an item may expire or
+  /// a page move: so several times.
   mutating func checkClassSums() throws {
     var complaints: [String] = []
     for _ in 0..<10 {
