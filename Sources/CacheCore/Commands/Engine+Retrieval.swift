@@ -108,11 +108,11 @@ extension Engine {
   @inline(never)
   private mutating func gather(_ item: Item, _ retrieval: Retrieval, _ held: borrowing ItemLockHeld) -> Bool {
     guard reply.hasRoom(TextComposer.valueOverheadByteCount), reply.hasRoomToGather else { return false }
-    if isObserved { observeHit(item) }
     guard store.value.hold(item) else {
       noteMiss(item.key, touches: retrieval.touches)
       return true
     }
+    if isObserved { observeHit(item) }
     noteHit(item, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
     reply.compose(TextComposer.valueOverheadByteCount) {
       TextComposer.composeValueLine(
