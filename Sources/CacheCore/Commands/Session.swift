@@ -167,10 +167,10 @@ public struct Session: ~Copyable {
     let triesPlain = stage == .text && isIdle && requestsPerEvent == 0 && !engine.isObserved
     if triesPlain {
       if input.span.byte(at: position) == 0x67, answersLoneGet(&engine, input.span, position, end) {
-        input.removeAll()
-        return .awaitInput
+        position = end
+      } else {
+        plainLines(&engine, input.span, &position, end)
       }
-      plainLines(&engine, input.span, &position, end)
       // Nearly always that was all.
       if position == end, isIdle {
         input.removeAll()

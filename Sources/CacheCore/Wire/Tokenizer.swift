@@ -60,10 +60,6 @@ struct Tokenizer {
     return position < end
   }
 
-  /// Whether nothing is left, not even a space.
-  @inline(__always)
-  var isAtEnd: Bool { position >= end }
-
   /// What is left of the line.
   @inline(__always)
   var rest: ByteRange { ByteRange(start: position, end: end) }
