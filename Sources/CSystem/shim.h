@@ -48,6 +48,20 @@ static inline uint32_t csystem_matches16(const void *bytes, uint8_t wanted) {
 #endif
 }
 
+/// Bit i is set when byte i of the 16 at `bytes` is a space or a control character, for one look at both.
+static inline uint32_t csystem_blanks16(const void *bytes) {
+  typedef unsigned char bytes16 __attribute__((vector_size(16)));
+  bytes16 vector;
+  __builtin_memcpy(&vector, bytes, 16);
+#if defined(__SSE2__)
+  return (uint32_t)__builtin_ia32_pmovmskb128((csystem_bytes16)(vector <= (unsigned char)0x20));
+#else
+  uint32_t mask = 0;
+  for (int i = 0; i < 16; i++) mask |= (uint32_t)(vector[i] <= 0x20) << i;
+  return mask;
+#endif
+}
+
 /// The next waiting connection, SOCK_NONBLOCK | SOCK_CLOEXEC.
 static inline int csystem_accept(int listener) { return accept4(listener, (void *)0, (void *)0, 04000 | 02000000); }
 

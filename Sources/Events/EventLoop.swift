@@ -65,6 +65,8 @@ public struct EventLoop: ~Copyable {
     guard let configuration = unsafe event_config_new() else { return nil }
     defer { unsafe event_config_free(configuration) }
     unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue))
+    // The time is asked for when a timer needs it, and not once a turn for nobody: most workers have no timer.
+    unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NO_CACHE_TIME.rawValue))
     guard let base = unsafe event_base_new_with_config(configuration) else { return nil }
     unsafe self.base = base
     ready = Pinned(ReadyList())

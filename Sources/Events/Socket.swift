@@ -62,17 +62,25 @@ public struct Socket: Sendable {
 
   /// Sends what `reply` holds, as far as the kernel takes it, and consumes that. `.wouldBlock` when some is left; the
   /// count is what went in any case.
-  @inline(__always)
   public func send(_ reply: inout ReplyBuffer) -> (transfer: Transfer, sentByteCount: Int) {
+    guard !reply.hasGatheredValues else { return sendOn(&reply, after: 0) }
+    let count = sendComposed(reply)
+    // Nearly always that was all.
+    return count >= 0 && reply.consume(count) ? (.bytes(count), count) : sendOn(&reply, after: count)
+  }
+
+  /// Goes on until nothing is left or the kernel takes no more. `first` is what the first call said.
+  @inline(never)
+  private func sendOn(_ reply: inout ReplyBuffer, after first: Int) -> (transfer: Transfer, sentByteCount: Int) {
+    var count = first
     var total = 0
-    var isDone = reply.isEmpty
-    while !isDone {
-      let count = reply.hasGatheredValues ? sendGathered(reply) : sendComposed(reply)
-      guard count >= 0 else { return (outcome(count, zeroMeansClosed: false), total) }
-      isDone = reply.consume(count)
+    while count >= 0 {
       total &+= count
+      if reply.isEmpty { return (.bytes(total), total) }
+      count = reply.hasGatheredValues ? sendGathered(reply) : sendComposed(reply)
+      if count > 0 { reply.consume(count) }
     }
-    return (.bytes(total), total)
+    return (outcome(count, zeroMeansClosed: false), total)
   }
 
   @inline(__always)

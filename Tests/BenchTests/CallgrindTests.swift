@@ -45,6 +45,16 @@ struct CallgrindTests {
     #expect(costs.instructions == 100 && costs.heapCalls == 0.5 && costs.referenceCounts == 0)
   }
 
+  @Test func theLeastOfSomeCounts() {
+    var one = CallgrindProfile()
+    (one.instructions, one.heapCalls, one.referenceCounts) = (100, 0, 3)
+    var other = CallgrindProfile()
+    (other.instructions, other.heapCalls, other.referenceCounts) = (90, 1, 2)
+    let least = one.least(with: other)
+    #expect(least.instructions == 90 && least.heapCalls == 0 && least.referenceCounts == 2)
+    #expect(other.least(with: one) == least)
+  }
+
   @Test func aRequestAboveItsLimitIsTold() throws {
     let limits = try InstructionLimits("# none\nget1 100 # measured 95\n\nset100 200\n")
     var costs = CallgrindProfile()

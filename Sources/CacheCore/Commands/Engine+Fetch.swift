@@ -31,58 +31,59 @@ extension Engine {
     return true
   }
 
-  /// As above, for a plain mg that nobody observes, which is plain line `index` of `words`.
+  /// As above, for a plain mg that nobody observes, which is plain line `index` of `input`.
   @inline(always)
-  mutating func fetchPlain(_ index: Int, _ words: RawSpan) -> Bool {
-    let key = words.slice(plainLines[index].key)
-    let hash = plainLines[index].hash
+  mutating func fetchPlain(
+    _ lines: FixedArray<PlainLine>, _ index: Int, _ input: borrowing InputView
+  ) -> Bool {
+    let key = input[lines[index].key]
+    let hash = lines[index].hash
     let held = store.value.locks.lock(hash)
     guard let found = store.value.findLive(key, hash, now: now, held) else {
-      fetchInVain(plainLines[index], key, words, held)
-      return true
+      return fetchInVain(lines[index], key, input.span, held)
     }
-    let (item, contents) = (found.item, found.contents)
-    let wantsValue = plainLines[index].wantsValue
-    let copied = wantsValue ? contents.valueByteCount : 0
-    guard contents.flags.isDisjoint(with: [.stale, .tokenSent, .chunked]), copied <= gatherThreshold else {
-      return fetchUnusual(item, plainLines[index], words, held)
-    }
-    guard reply.hasRoom(Session.replyRoomByteCount &+ copied) else { return false }
-    counters.addGetHit(segmentNumber: item.segmentNumber, slabClass: store.value.slabs.slabClass(of: item))
-    if wantsValue, plainLines[index].flags.count == 2, copied < 10_000 {
-      store.value.bump(item, now: now)
-      reply.compose(Session.replyRoomByteCount &+ copied) { MetaComposer.composeValue(contents, &$0) }
-    } else {
-      // The flags tell how it was before.
-      composePlain(item, plainLines[index], words, copied)
-      store.value.bump(item, now: now)
-    }
+    let contents = found.contents
+    guard contents.flags.isDisjoint(with: [.stale, .tokenSent, .chunked]), lines[index].wantsValue,
+      lines[index].flags.count == 2, contents.valueByteCount <= shortValueLimit
+    else { return fetchUnusual(found.item.ref, lines[index], key, input.span, held) }
+    guard MetaComposer.composeShort(contents, &reply) else { return false }
+    counters.addGetHit(segmentNumber: contents.segmentNumber, slabClass: store.value.slabs.slabClass(of: found.item))
+    store.value.bump(found.item, contents.head, now: now)
     return true
-  }
-
-  @inline(never)
-  private mutating func composePlain(_ item: Item, _ plain: PlainLine, _ words: RawSpan, _ copied: Int) {
-    reply.compose(Session.replyRoomByteCount &+ copied) {
-      MetaComposer.composePlainHit(item, plain, words, now: now, &$0)
-    }
   }
 
   /// A key that is not there, or not any more.
   @inline(never)
   private mutating func fetchInVain(
     _ plain: PlainLine, _ key: RawSpan, _ words: RawSpan, _ held: borrowing ItemLockHeld
-  ) {
+  ) -> Bool {
+    guard reply.hasRoom(Session.replyRoomByteCount) else { return false }
     _ = find(key, plain.hash, held)
     plainMiss(plain, key, words)
+    return true
   }
 
-  /// A value that is gathered, or an item that its readers are to recache: not so plain after all.
+  /// Other flags than the value's, a value that is gathered, or an item that its readers are to recache: not so plain
+  /// after all.
   @inline(never)
   private mutating func fetchUnusual(
-    _ item: Item, _ plain: PlainLine, _ words: RawSpan, _ held: borrowing ItemLockHeld
+    _ found: ItemRef, _ plain: PlainLine, _ key: RawSpan, _ words: RawSpan, _ held: borrowing ItemLockHeld
   ) -> Bool {
-    let key = words.slice(plain.key)
-    var request = FetchRequest(key: RequestKey(range: plain.key))
+    let item = store.value.arena.item(found)
+    let contents = item.contents
+    let copied = plain.wantsValue ? contents.valueByteCount : 0
+    if contents.flags.isDisjoint(with: [.stale, .tokenSent, .chunked]), copied <= gatherThreshold {
+      // The flags tell how it was before this read.
+      let isComposed = reply.composeIfRoom(Session.replyRoomByteCount &+ copied) {
+        MetaComposer.composePlainHit(item, plain, words, now: now, &$0)
+      }
+      guard isComposed else { return false }
+      counters.addGetHit(segmentNumber: contents.segmentNumber, slabClass: store.value.slabs.slabClass(of: item))
+      store.value.bump(item, contents.head, now: now)
+      return true
+    }
+    guard reply.hasRoom(Session.replyRoomByteCount) else { return false }
+    var request = FetchRequest(key: RequestKey(range: plain.key.range))
     if plain.wantsValue { request.options.insert(.value) }
     if hasRoom(item, request) {
       respond(item, request, isNew: false, key, .meta(MetaEcho(plain)), words)

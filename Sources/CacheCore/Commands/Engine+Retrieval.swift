@@ -11,34 +11,49 @@ enum RetrievalEnd {
   case badKey
 }
 
-/// A key of a line: where it stands, its hash, and the bucket it was in when it was read.
+/// A key of a line: where it stands, and its hash.
 struct HashedKey {
-  var range: ByteRange
-  var hash: UInt64
-  var bucket: Int
+  var part = InputPart.none
+  var hash: UInt64 = 0
 }
 
 extension Engine {
   /// Answers a get of one key, with its END. Returns false, having done nothing, when the reply has no room for it.
   @inline(always)
-  mutating func getPlain(_ key: RawSpan, hash: UInt64) -> Bool {
-    guard lookPlain(key, hash: hash) else { return false }
-    TextComposer.composeEnd(&reply)
-    return true
-  }
+  mutating func getPlain(_ key: RawSpan, hash: UInt64) -> Bool { lookPlain(key, hash: hash, isLast: true) }
 
   /// Answers the keys in `range`. Takes and releases one item lock per key.
-  @inline(never)
   mutating func retrieve(_ retrieval: Retrieval, _ input: RawSpan, _ range: ByteRange) -> RetrievalEnd {
-    var words = Tokenizer(start: range.start, end: range.end)
+    let view = InputView(input, end: range.end)
+    return retrieval.isPlain && !isObserved
+      ? retrievePlain(view, from: range.start) : retrieveAny(retrieval, view, from: range.start)
+  }
+
+  @inline(never)
+  private mutating func retrievePlain(_ input: borrowing InputView, from start: Int) -> RetrievalEnd {
+    var words = WordScanner(input, from: start)
     while true {
       let (count, isTooLong) = readGroup(input, &words)
-      for index in 0..<count {
-        let key = group[index]
-        let bytes = input.slice(key.range)
-        let isDone =
-          retrieval.isPlain ? lookPlain(bytes, hash: key.hash) : lookAny(retrieval, bytes, hash: key.hash)
-        if !isDone { return .replyFull(position: key.range.start) }
+      let keys = group.prefix(count)
+      for index in 0..<count where !lookPlain(input[keys[index].part], hash: keys[index].hash, isLast: false) {
+        return .replyFull(position: keys[index].part.range.start)
+      }
+      if isTooLong { return .badKey }
+      if count < Engine.groupSize { return .done }
+    }
+  }
+
+  /// As above for gets, gat and gats, and for get when somebody observes.
+  @inline(never)
+  private mutating func retrieveAny(
+    _ retrieval: Retrieval, _ input: borrowing InputView, from start: Int
+  ) -> RetrievalEnd {
+    var words = WordScanner(input, from: start)
+    while true {
+      let (count, isTooLong) = readGroup(input, &words)
+      let keys = group.prefix(count)
+      for index in 0..<count where !lookAny(retrieval, input[keys[index].part], hash: keys[index].hash) {
+        return .replyFull(position: keys[index].part.range.start)
       }
       if isTooLong { return .badKey }
       if count < Engine.groupSize { return .done }
@@ -46,62 +61,86 @@ extension Engine {
   }
 
   /// Reads the next keys into `group` and sees to it that their buckets and items are on their way.
-  @inline(__always)
-  private func readGroup(_ input: RawSpan, _ words: inout Tokenizer) -> (count: Int, isTooLong: Bool) {
+  @inline(never)
+  private func readGroup(_ input: borrowing InputView, _ words: inout WordScanner) -> (count: Int, isTooLong: Bool) {
+    let prefetcher = store.value.prefetcher
+    var keys = group.prefix(Engine.groupSize)
     var count = 0
     var isTooLong = false
-    while count < Engine.groupSize {
-      let range = words.next(input)
-      if range.isEmpty { break }
-      guard range.count <= TextParser.longestKeyByteCount else {
+    for index in 0..<Engine.groupSize {
+      let key = words.next(input)
+      if key.count == 0 { break }
+      guard key.count <= TextParser.longestKeyByteCount else {
         isTooLong = true
         break
       }
-      let hash = store.value.hash(input.slice(range))
-      group[count] = HashedKey(range: range, hash: hash, bucket: store.value.prefetchBucket(hash))
-      count &+= 1
+      let hash = store.value.hash(input[key])
+      prefetcher.askForBucket(hash)
+      keys[index].part = key
+      keys[index].hash = hash
+      count = index &+ 1
     }
-    for index in 0..<count { store.value.prefetchItem(bucket: group[index].bucket) }
+    keys = keys.prefix(count)
+    for index in 0..<count { prefetcher.askForItem(keys[index].hash) }
     return (count, isTooLong)
   }
 
-  /// A plain get's look-up: a copy of `look` in which the compiler knows what is asked for.
+  /// Looks the key of a plain get up, while nobody observes, and composes its value, and END behind the last. Returns
+  /// false, having done nothing, when the reply has no room for it.
   @inline(always)
-  private mutating func lookPlain(_ key: RawSpan, hash: UInt64) -> Bool { look(.plain, key, hash: hash) }
-
-  /// That of gets, gat and gats.
-  @inline(never)
-  private mutating func lookAny(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
-    look(retrieval, key, hash: hash)
-  }
-
-  /// Looks one key up and composes its value. Returns false, having done nothing, when the reply has no room for it.
-  @inline(always)
-  private mutating func look(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
+  private mutating func lookPlain(_ key: RawSpan, hash: UInt64, isLast: Bool) -> Bool {
     let held = store.value.locks.lock(hash)
     guard let found = store.value.findLive(key, hash, now: now, held) else {
-      lookInVain(retrieval, key, hash: hash, held)
-      return true
+      return lookInVain(.plain, key, hash: hash, isLast: isLast, held)
     }
-    let (item, contents) = (found.item, found.contents)
-    guard !contents.flags.contains(.chunked), contents.valueByteCount <= gatherThreshold else {
-      return gather(item, retrieval, held)
+    guard TextComposer.isShort(found.contents, shortValueLimit) else {
+      return answer(found.item.ref, .plain, isLast: isLast, held)
     }
-    guard reply.hasRoom(TextComposer.valueOverheadByteCount &+ contents.valueByteCount) else { return false }
-    if isObserved { observeHit(item) }
-    noteHit(item, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
-    store.value.bump(item, now: now)
-    TextComposer.composeValue(contents, cas: retrieval.withCAS ? item.cas : nil, &reply)
+    guard TextComposer.composeShort(found.contents, isLast: isLast, &reply) else { return false }
+    counters.addGetHit(
+      segmentNumber: found.contents.segmentNumber, slabClass: store.value.slabs.slabClass(of: found.item))
+    store.value.bump(found.item, found.contents.head, now: now)
     return true
   }
 
-  /// A key that is not there, or not any more.
+  /// As above for any retrieval.
+  @inline(always)
+  private mutating func lookAny(_ retrieval: Retrieval, _ key: RawSpan, hash: UInt64) -> Bool {
+    let held = store.value.locks.lock(hash)
+    guard let found = store.value.findLive(key, hash, now: now, held) else {
+      return lookInVain(retrieval, key, hash: hash, isLast: false, held)
+    }
+    return answer(found.item.ref, retrieval, isLast: false, held)
+  }
+
+  /// Composes any value that was found.
+  @inline(never)
+  private mutating func answer(
+    _ found: ItemRef, _ retrieval: Retrieval, isLast: Bool, _ held: borrowing ItemLockHeld
+  ) -> Bool {
+    let item = store.value.arena.item(found)
+    let contents = item.contents
+    if contents.flags.contains(.chunked) || contents.valueByteCount > gatherThreshold {
+      guard gather(item, retrieval, held) else { return false }
+    } else {
+      guard TextComposer.compose(contents, cas: retrieval.withCAS ? item.cas : nil, &reply) else { return false }
+      noteHit(item, retrieval)
+      store.value.bump(item, contents.head, now: now)
+    }
+    if isLast { TextComposer.composeEnd(&reply) }
+    return true
+  }
+
+  /// A key that is not there, or not any more. Returns true, unless END is to be composed and there is no room for it.
   @inline(never)
   private mutating func lookInVain(
-    _ retrieval: Retrieval, _ key: RawSpan, hash: UInt64, _ held: borrowing ItemLockHeld
-  ) {
+    _ retrieval: Retrieval, _ key: RawSpan, hash: UInt64, isLast: Bool, _ held: borrowing ItemLockHeld
+  ) -> Bool {
+    guard !isLast || reply.hasRoom(TextComposer.longestLineByteCount) else { return false }
     _ = find(key, hash, held)
     noteMiss(key, touches: retrieval.touches)
+    if isLast { TextComposer.composeEnd(&reply) }
+    return true
   }
 
   /// A large or chunked value: the line is composed, the value itself is sent from where it lies.
@@ -112,8 +151,7 @@ extension Engine {
       noteMiss(item.key, touches: retrieval.touches)
       return true
     }
-    if isObserved { observeHit(item) }
-    noteHit(item, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
+    noteHit(item, retrieval)
     reply.compose(TextComposer.valueOverheadByteCount) {
       TextComposer.composeValueLine(
         item.key, clientFlags: item.clientFlags, valueByteCount: item.valueByteCount,
@@ -123,6 +161,13 @@ extension Engine {
     reply.append("\r\n")
     store.value.bump(item, now: now)
     return true
+  }
+
+  /// Counts a hit, and tells those who observe.
+  @inline(__always)
+  private mutating func noteHit(_ item: Item, _ retrieval: Retrieval) {
+    if isObserved { observeHit(item) }
+    noteHit(item, touchedUntil: retrieval.touches ? retrieval.exptime : nil)
   }
 
   /// Tells watchers of a get's hit, and counts it for its prefix.

@@ -34,6 +34,8 @@ public struct Engine: ~Copyable {
   let versionLine: [UInt8]
   let versionText: [UInt8]
   let gatherThreshold: Int
+  /// Values up to this have a short way of their own: copied, and their size told in four digits.
+  let shortValueLimit: Int
   /// `now` of the requests being processed; the server sets it before it hands bytes over.
   public var now: UInt32 = ClockBase.startSeconds
   /// Names the connection being served in the event log.
@@ -63,10 +65,11 @@ public struct Engine: ~Copyable {
     versionText = Array(configuration.versionText.utf8)
     // A reply must have room for one line and one copied value.
     gatherThreshold = min(configuration.gatherThresholdByteCount, configuration.replyByteCount / 4)
+    shortValueLimit = min(gatherThreshold, 9_999)
     reply = ReplyBuffer(capacity: configuration.replyByteCount, valueCapacity: 32, arena: store.value.arena) { ref in
       store.value.release(ref)
     }
-    group = FixedArray(repeating: HashedKey(range: .none, hash: 0, bucket: 0), count: Engine.groupSize)
+    group = FixedArray(repeating: HashedKey(), count: Engine.groupSize)
     plainLines = FixedArray(repeating: PlainLine(), count: Engine.plainGroupSize)
     decodedKey = FixedArray(repeating: 0, count: TextParser.longestKeyByteCount)
   }
@@ -97,8 +100,7 @@ extension Engine {
   /// Finds out whether anybody wants to know more than the counters tell.
   @inline(__always)
   mutating func lookForObservers() {
-    isObserved =
-      configuration.modes.verbosity > 1 || configuration.modes.countsPrefixes || store.value.eventLog.isWatched
+    isObserved = configuration.modes.asksForRequests || store.value.eventLog.isWatched
   }
 
   /// Whether a line of the stream is to be composed: somebody watches it, and the log has room.

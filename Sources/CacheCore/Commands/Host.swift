@@ -102,20 +102,24 @@ public struct Permissions: Sendable {
 
 /// Switches that commands may turn at run time, for all workers.
 public struct Modes: Sendable {
-  private let cells = AtomicCells(count: 2)
+  /// One word, so that a single look tells whether there is anything to tell: the verbosity, and a bit.
+  private let word = AtomicCells(count: 1)
+  private static let prefixBit: UInt64 = 1 << 63
+
   public init(verbosity: Int, countsPrefixes: Bool) {
     self.verbosity = verbosity
     self.countsPrefixes = countsPrefixes
   }
-  @inline(__always)
   public var verbosity: Int {
-    get { Int(cells.load(0)) }
-    nonmutating set { cells.store(0, UInt64(newValue)) }
+    get { Int(word.load(0) & ~Modes.prefixBit) }
+    nonmutating set { word.replace(0, ~Modes.prefixBit, by: UInt64(newValue)) }
   }
   /// `stats detail on`.
-  @inline(__always)
   public var countsPrefixes: Bool {
-    get { cells.load(1) != 0 }
-    nonmutating set { cells.store(1, newValue ? 1 : 0) }
+    get { word.load(0) & Modes.prefixBit != 0 }
+    nonmutating set { word.replace(0, Modes.prefixBit, by: newValue ? Modes.prefixBit : 0) }
   }
+  /// Whether requests are logged, or their prefixes counted.
+  @inline(__always)
+  var asksForRequests: Bool { word.load(0) > 1 }
 }

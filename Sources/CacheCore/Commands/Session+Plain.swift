@@ -11,21 +11,16 @@ struct PlainLine {
   /// Of an mg.
   var wantsValue = false
   var isQuiet = false
-  /// Of a set: the numbers of its line.
+  var key = InputPart.none
+  var hash: UInt64 = 0
+  /// Of a set: the numbers of its line, and its value.
   var clientFlags: UInt32 = 0
   var exptime: UInt32 = 0
-  var valueByteCount: UInt32 = 0
-  var key = ByteRange.none
-  /// Where the line of an mg ends, its terminator excluded.
-  var end = 0
-  /// Where the next one begins, behind the value of a set.
-  var next = 0
-  var hash: UInt64 = 0
-  /// The bucket that the key was in when the line was read.
-  var bucket = 0
-
+  var value = InputPart.none
   /// Of an mg, from behind the key: a space and a letter, again and again.
-  var flags: ByteRange { ByteRange(start: key.end, end: end) }
+  var flags = InputPart.none
+  /// Where the next line begins.
+  var next = 0
 }
 
 /// Where the newline and the spaces of a short line are.
@@ -35,23 +30,23 @@ private struct LineLook {
   /// How long the line is without its terminator, and with it.
   let count: Int
   let countWithEnd: Int
+  /// What a line has at least, with its end: a plain one has more.
+  static let leastByteCount = 2
 
-  /// nil when there is no newline among the next 64 bytes, or only behind `end`.
+  /// nil when there is no newline among the block's bytes, or only behind the `room` that are there, or too soon.
   @inline(__always)
-  init?(_ input: RawSpan, at start: Int, end: Int) {
-    var newlines = UInt64(input.matches32(0x0a, at: start))
-    var spaces = UInt64(input.matches32(0x20, at: start))
+  init?(_ block: borrowing InputBlock, room: Int) {
+    var newlines = UInt64(block.firstHalf(0x0a))
+    var spaces = UInt64(block.firstHalf(0x20))
     if newlines == 0 {
-      newlines = UInt64(input.matches32(0x0a, at: start &+ 32)) &<< 32
-      spaces |= UInt64(input.matches32(0x20, at: start &+ 32)) &<< 32
+      newlines = UInt64(block.secondHalf(0x0a)) &<< 32
+      spaces |= UInt64(block.secondHalf(0x20)) &<< 32
       if newlines == 0 { return nil }
     }
-    let newline = newlines.trailingZeroBitCount
-    guard start &+ newline < end else { return nil }
-    let hasReturn = newline > 0 && input.byte(at: start &+ newline &- 1) == 0x0d
-    self.spaces = spaces & (newlines & (0 &- newlines) &- 1)
-    count = hasReturn ? newline &- 1 : newline
-    countWithEnd = newline &+ 1
+    countWithEnd = newlines.trailingZeroBitCount &+ 1
+    guard countWithEnd <= room, countWithEnd >= LineLook.leastByteCount else { return nil }
+    self.spaces = spaces & (newlines &- 1) & ~newlines
+    count = block.byte(at: countWithEnd &- 2) == 0x0d ? countWithEnd &- 2 : countWithEnd &- 1
   }
 
   /// The number of the lowest bit that is set, which is cleared; 64 when none is.
@@ -70,18 +65,19 @@ private struct SetNumbers {
   let exptime: UInt32
   let valueByteCount: UInt32
 
-  /// Those of the line at `start`, which begins with "set "; nil when they are not short numbers with a space between
-  /// each and the next.
+  /// Those of a line that begins with "set "; nil when they are not short numbers with a space between each and the
+  /// next.
   @inline(always)
-  init?(_ input: RawSpan, _ look: LineLook, at start: Int) {
+  init?(_ block: borrowing InputBlock, _ look: LineLook) {
     var spaces = look.spaces & ~0b1111
     let first = LineLook.takeFirst(&spaces)
     let second = LineLook.takeFirst(&spaces)
-    let third = LineLook.takeFirst(&spaces)
-    guard spaces == 0, third < 64, first > 4,
-      let clientFlags = input.fewDigits(at: start &+ first &+ 1, count: second &- first &- 1),
-      let exptime = input.fewDigits(at: start &+ second &+ 1, count: third &- second &- 1),
-      let size = input.fewDigits(at: start &+ third &+ 1, count: look.count &- third &- 1)
+    guard spaces != 0, spaces & (spaces &- 1) == 0, first > 4 else { return nil }
+    let third = spaces.trailingZeroBitCount
+    guard
+      let clientFlags = UInt32(fewDigits: block.word(at: first &+ 1), count: second &- first &- 1),
+      let exptime = UInt32(fewDigits: block.word(at: second &+ 1), count: third &- second &- 1),
+      let size = UInt32(fewDigits: block.word(at: third &+ 1), count: look.count &- third &- 1)
     else { return nil }
     keyEnd = first
     self.clientFlags = clientFlags
@@ -91,37 +87,41 @@ private struct SetNumbers {
 }
 
 extension Session {
-  /// Answers the get of one key that is all there is between `position` and `end`, as it is for most clients: there is
-  /// nothing to read ahead. False for anything else, with nothing done.
+  /// What the get of one key has at most that is looked for before anything else, its end included.
+  static let loneGetByteCount = 63
+
+  /// Answers the get of one key that is all there is between `position` and `end`, at most `loneGetByteCount` bytes, as
+  /// it is for most clients: there is nothing to read ahead. False for anything else, with nothing done.
   @inline(never)
   func answersLoneGet(_ engine: inout Engine, _ input: RawSpan, _ position: Int, _ end: Int) -> Bool {
-    guard position < end, engine.reply.hasRoom(Session.replyRoomByteCount),
-      let look = LineLook(input, at: position, end: end), look.countWithEnd == end &- position,
-      input.halfWord(at: position) == 0x2074_6567, look.spaces == 0b1000, look.count > 4
+    let view = InputView(input, end: end)
+    let block = view.block(at: position)
+    let count = end &- position
+    // The only blanks are the verb's space and CRLF at the end.
+    guard block.halfWord == 0x2074_6567, count > 6, count <= Session.loneGetByteCount,
+      block.blanks(count) == 0b1000 | 0b11 &<< UInt64(truncatingIfNeeded: count &- 2),
+      block.word(at: count &- 2) & 0xffff == ReplyCursor.lineEnd
     else { return false }
-    let key = input.slice(ByteRange(start: position &+ 4, end: position &+ look.count))
+    let key = view[InputPart(position &+ 4, count: count &- 6)]
     return engine.getPlain(key, hash: engine.store.value.hash(key))
   }
 
   /// Answers plain lines from `position` on, as far as they go and as the reply has room.
   @inline(never)
   mutating func plainLines(_ engine: inout Engine, _ input: RawSpan, _ position: inout Int, _ end: Int) {
-    let lines = engine.plainLines
-    while position < end {
-      let count = engine.readPlainLines(input, from: position, to: end)
+    let view = InputView(input, end: end)
+    var next = position
+    defer { position = next }
+    while next < end {
+      let count = engine.readPlainLines(view, from: next)
+      let lines = engine.plainLines.prefix(count)
       for index in 0..<count {
-        guard engine.reply.hasRoom(Session.replyRoomByteCount) else { return }
         switch lines[index].command {
-        case .get: guard engine.getPlain(input.slice(lines[index].key), hash: lines[index].hash) else { return }
-        case .fetch: guard engine.fetchPlain(index, input) else { return }
-        case .set:
-          guard setPlain(&engine, index, input) else {
-            // The value that was refused is swallowed before the next line is read.
-            position = lines[index].next &- 2 &- Int(lines[index].valueByteCount)
-            return
-          }
+        case .get: guard engine.getPlain(view[lines[index].key], hash: lines[index].hash) else { return }
+        case .fetch: guard engine.fetchPlain(lines, index, view) else { return }
+        case .set: guard setPlain(&engine, lines, index, view, &next) else { return }
         }
-        position = lines[index].next
+        next = lines[index].next
       }
       if count < Engine.plainGroupSize { return }
     }
@@ -134,51 +134,55 @@ extension Engine {
   /// Reads the next lines into `plainLines`, up to the first that is not plain or not all there, and sees to it that
   /// their buckets and items are on their way.
   @inline(never)
-  fileprivate mutating func readPlainLines(_ input: RawSpan, from start: Int, to end: Int) -> Int {
-    let lines = plainLines
+  fileprivate mutating func readPlainLines(_ input: borrowing InputView, from start: Int) -> Int {
+    let lines = plainLines.prefix(Engine.plainGroupSize)
+    let prefetcher = store.value.prefetcher
     var position = start
     var count = 0
-    while count < Engine.plainGroupSize, position < end, let look = LineLook(input, at: position, end: end) {
-      let verb = input.halfWord(at: position)
-      var key = ByteRange(start: position &+ 4, end: position &+ look.count)
+    while count < Engine.plainGroupSize, position < input.end {
+      let block = input.block(at: position)
+      guard let look = LineLook(block, room: input.end &- position) else { break }
+      let verb = block.halfWord
+      let key: InputPart
       var next = position &+ look.countWithEnd
       if verb == 0x2074_6567 {  // "get "
         // The only space is the verb's.
         guard look.spaces == 0b1000, look.count > 4 else { break }
         lines[count].command = .get
+        key = InputPart(position &+ 4, to: position &+ look.count)
       } else if verb == 0x2074_6573 {  // "set "
-        guard let numbers = SetNumbers(input, look, at: position) else { break }
-        let valueEnd = next &+ Int(numbers.valueByteCount)
-        guard end &- valueEnd >= 2, input.byte(at: valueEnd) == 0x0d, input.byte(at: valueEnd &+ 1) == 0x0a else {
-          break
-        }
+        guard let numbers = SetNumbers(block, look) else { break }
+        let value = InputPart(start: UInt32(truncatingIfNeeded: next), count: numbers.valueByteCount)
+        next = value.range.end
+        guard next &+ 2 <= input.end, input.pair(at: next) == 0x0a0d else { break }
+        next &+= 2
         lines[count].command = .set
         lines[count].clientFlags = numbers.clientFlags
         lines[count].exptime = numbers.exptime
-        lines[count].valueByteCount = numbers.valueByteCount
-        key.end = position &+ numbers.keyEnd
-        next = valueEnd &+ 2
+        lines[count].value = value
+        key = InputPart(position &+ 4, to: position &+ numbers.keyEnd)
       } else if verb & 0xff_ffff == 0x20_676d {  // "mg "
         let keyEnd = min((look.spaces & ~0b111).trailingZeroBitCount, look.count)
-        guard keyEnd > 3, let flags = MetaParser.plainFlags(input, from: position &+ keyEnd, to: key.end) else { break }
+        guard keyEnd > 3, let flags = MetaParser.plainFlags(block, from: keyEnd, to: look.count) else { break }
         lines[count].command = .fetch
-        lines[count].end = key.end
+        lines[count].flags = InputPart(position &+ keyEnd, to: position &+ look.count)
         lines[count].wantsValue = flags.wantsValue
         lines[count].isQuiet = flags.isQuiet
-        key = ByteRange(start: position &+ 3, end: position &+ keyEnd)
+        key = InputPart(position &+ 3, to: position &+ keyEnd)
       } else {
         break
       }
-      let hash = store.value.hash(input.slice(key))
+      let hash = store.value.hash(input[key])
+      prefetcher.askForBucket(hash)
       lines[count].key = key
-      lines[count].next = next
       lines[count].hash = hash
-      lines[count].bucket = store.value.prefetchBucket(hash)
+      lines[count].next = next
       position = next
       count &+= 1
     }
     if count > 1 {
-      for index in 0..<count { store.value.prefetchItem(bucket: lines[index].bucket) }
+      let lines = plainLines.prefix(count)
+      for index in 0..<count { prefetcher.askForItem(lines[index].hash) }
     }
     return count
   }

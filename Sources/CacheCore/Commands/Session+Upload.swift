@@ -58,14 +58,20 @@ extension Session {
 
   /// Plain line `index`, a set: stored and answered. False when it is refused: then its value is to be swallowed.
   @inline(always)
-  mutating func setPlain(_ engine: inout Engine, _ index: Int, _ input: RawSpan) -> Bool {
+  mutating func setPlain(
+    _ engine: inout Engine, _ lines: FixedArray<PlainLine>, _ index: Int, _ input: borrowing InputView,
+    _ position: inout Int
+  ) -> Bool {
+    guard engine.reply.hasRoom(Session.replyRoomByteCount) else { return false }
     do {
-      try engine.setPlain(index, input)
+      try engine.setPlain(lines, index, input)
       TextComposer.compose(.stored, &engine.reply)
       return true
     } catch {
-      let line = engine.plainLines[index]
-      refuseUpload(&engine, StoreRequest(line), input.slice(line.key), .text, error)
+      let line = lines[index]
+      refuseUpload(&engine, StoreRequest(line), input[line.key], .text, error)
+      // The value that was refused is swallowed before the next line is read.
+      position = line.value.range.start
       return false
     }
   }
@@ -234,12 +240,20 @@ extension MetaEcho {
 extension Engine {
   /// Stores the value of plain line `index` of `input`.
   @inline(always)
-  fileprivate mutating func setPlain(_ index: Int, _ input: RawSpan) throws(ReservationFailure) {
-    let line = plainLines[index]
-    let valueEnd = line.next &- 2
-    _ = try set(
-      input.slice(line.key), hash: line.hash, clientFlags: line.clientFlags, exptime: Int64(line.exptime),
-      input.slice(ByteRange(start: valueEnd &- Int(line.valueByteCount), end: valueEnd)))
+  fileprivate mutating func setPlain(
+    _ lines: FixedArray<PlainLine>, _ index: Int, _ input: borrowing InputView
+  ) throws(ReservationFailure) {
+    let exptime = store.value.clockBase.exptime(Int64(lines[index].exptime), now: now)
+    let stored = try Store.set(
+      store, key: input[lines[index].key], hash: lines[index].hash, clientFlags: lines[index].clientFlags,
+      exptime: exptime, value: input[lines[index].value], now: now)
+    countSet(slabClass: stored.slabClass)
+  }
+
+  @inline(__always)
+  private mutating func countSet(slabClass: Int) {
+    counters.add(.setCommands, slabClass: slabClass)
+    counters.add(.totalItems)
   }
 
   /// Stores a value that is all there, and counts. Returns its CAS unique.
@@ -253,8 +267,7 @@ extension Engine {
     let (slabClass, cas) = try Store.set(
       store, key: key, hash: hash, clientFlags: clientFlags, exptime: exptime, value: value, newCAS: newCAS,
       marks: marks, now: now)
-    counters.add(.setCommands, slabClass: slabClass)
-    counters.add(.totalItems)
+    countSet(slabClass: slabClass)
     if isObserved {
       noteSet(
         key,

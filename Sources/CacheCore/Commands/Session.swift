@@ -166,7 +166,7 @@ public struct Session: ~Copyable {
     engine.lookForObservers()
     let triesPlain = stage == .text && isIdle && requestsPerEvent == 0 && !engine.isObserved
     if triesPlain {
-      if input.span.byte(at: position) == 0x67, answersLoneGet(&engine, input.span, position, end) {
+      if end &- position <= Session.loneGetByteCount, answersLoneGet(&engine, input.span, position, end) {
         position = end
       } else {
         plainLines(&engine, input.span, &position, end)

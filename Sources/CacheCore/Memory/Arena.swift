@@ -32,6 +32,8 @@ struct Arena {
   private static let hugePageAdvice: Int32 = 14
   private let base: UnsafeMutableRawPointer
   let byteCount: Int
+  /// The last offset at which the longest header lies inside.
+  private let lastHeaderOffset: Int
   /// References count units of this many bits: 8 bytes up to 32 GiB, more above.
   let unitShift: Int
   /// 8 when items carry a CAS unique, else 0.
@@ -59,6 +61,7 @@ struct Arena {
     }
     unsafe base = mapping
     self.byteCount = byteCount
+    lastHeaderOffset = byteCount - ItemLayout.maximumHeaderByteCount
     self.casByteCount = casByteCount
     isLazy = backing == .lazy
     var shift = 3
@@ -102,7 +105,7 @@ struct Arena {
   @inline(__always)
   func item(_ ref: ItemRef) -> Item {
     let offset = byteOffset(ref)
-    precondition(!ref.isNone && offset &+ ItemLayout.maximumHeaderByteCount <= byteCount)
+    precondition(!ref.isNone && offset <= lastHeaderOffset)
     // Rule 4: the header lies inside the arena, checked above.
     return unsafe Item(pointer: base + offset, ref: ref, casByteCount: casByteCount)
   }

@@ -61,6 +61,19 @@ public struct AtomicCells {
     return unsafe cells[index].exchange(value, ordering: .relaxed)
   }
 
+  /// Puts the bits of `value` that `mask` names in the cell; the others stay.
+  func replace(_ index: Int, _ mask: UInt64, by value: UInt64) {
+    check(index)
+    var old = load(index)
+    while true {
+      // Rule 3: index checked above.
+      let (exchanged, original) = unsafe cells[index].compareExchange(
+        expected: old, desired: old & ~mask | value & mask, ordering: .relaxed)
+      if exchanged { return }
+      old = original
+    }
+  }
+
   /// Lowers the cell to `value` if it is higher, from any thread.
   @inline(__always)
   func lower(_ index: Int, to value: UInt64) {
@@ -68,6 +81,9 @@ public struct AtomicCells {
     // Rule 3: index checked above.
     if unsafe cells[index].load(ordering: .relaxed) > value { unsafe cells[index].min(value, ordering: .relaxed) }
   }
+
+  /// For AtomicRows, whose indices need no check.
+  @unsafe fileprivate var words: UnsafeMutablePointer<Atomic<UInt64>> { unsafe cells }
 
   public func destroy() {
     // Rule 1: the one owner says that nobody uses the cells any more.
@@ -77,6 +93,44 @@ public struct AtomicCells {
 
 // Rule 2: every access is atomic.
 extension AtomicCells: @unchecked Sendable {}
+
+/// Sixteen 64-bit atomic words for each number that a byte can hold, zero at start, alive until the process ends. No
+/// number lies outside, so counting needs no check.
+@safe
+struct AtomicRows {
+  static let rowCount = 256
+  static let columnCount = 16
+  private let cells: AtomicCells
+  private let words: UnsafeMutablePointer<Atomic<UInt64>>
+
+  init() {
+    cells = AtomicCells(count: AtomicRows.rowCount * AtomicRows.columnCount)
+    unsafe words = unsafe cells.words
+  }
+
+  /// Column 0 to 15; traps outside.
+  @inline(__always)
+  private func index(_ row: UInt8, _ column: Int) -> Int {
+    precondition(UInt(bitPattern: column) < UInt(AtomicRows.columnCount))
+    return Int(row) &* AtomicRows.columnCount &+ column
+  }
+
+  @inline(__always)
+  func load(_ row: UInt8, _ column: Int) -> UInt64 { cells.load(index(row, column)) }
+  @inline(__always)
+  func store(_ row: UInt8, _ column: Int, _ value: UInt64) { cells.store(index(row, column), value) }
+
+  /// As `AtomicCells.addAsOnlyWriter`.
+  @inline(__always)
+  func addOneAsOnlyWriter(_ row: UInt8, _ column: Int) {
+    // Rule 3: the column is checked in index(), and there is a row for every byte.
+    let word = unsafe words + index(row, column)
+    unsafe word.pointee.store(word.pointee.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+  }
+}
+
+// Rule 2: every access is atomic.
+extension AtomicRows: @unchecked Sendable {}
 
 /// `count` bytes that anybody may read without a lock while one writes, zero at start.
 @safe

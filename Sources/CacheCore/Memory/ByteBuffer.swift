@@ -1,7 +1,7 @@
 // A buffer of received bytes: [start, end) is what nobody has consumed yet. A worker has one large one for all its
-// connections; a connection with a partial request keeps its few bytes in a small one. 64 bytes beyond `end`
-// are always readable, so a parser may look at words and vectors. Not a queue: bytes are consumed from the front, never
-// split.
+// connections; a connection with a partial request keeps its few bytes in a small one. The 72 bytes beyond `end` are
+// always readable, so a parser may look at words and vectors (InputView). Not a queue: bytes are consumed from the
+// front, never split.
 import Glibc
 
 @safe
@@ -12,7 +12,7 @@ public struct ByteBuffer: ~Copyable {
   public private(set) var start = 0
   public private(set) var end = 0
   /// Readable bytes beyond the capacity.
-  public static let slackByteCount = 64
+  public static let slackByteCount = InputBlock.readableByteCount
 
   public init(capacity: Int) {
     self.capacity = capacity

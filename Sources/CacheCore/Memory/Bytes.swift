@@ -4,6 +4,37 @@
 import CSystem
 import Glibc
 
+/// Whether `count` bytes at both places are the same: for keys, which have most often 8 to 16 and differ at their ends.
+///
+/// The caller vouches for both ranges.
+@unsafe @inline(__always)
+func hasSameBytes(_ first: UnsafeRawPointer, _ second: UnsafeRawPointer, count: Int) -> Bool {
+  func isSame<Word: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _: Word.Type) -> Bool {
+    unsafe first.loadUnaligned(fromByteOffset: offset, as: Word.self)
+      == second.loadUnaligned(fromByteOffset: offset, as: Word.self)
+  }
+  if count < 8 {
+    for offset in 0..<count where !isSame(offset, UInt8.self) { return false }
+    return true
+  }
+  guard isSame(count &- 8, UInt64.self), isSame(0, UInt64.self) else { return false }
+  return count <= 16 || (unsafe hasSameMiddle(first, second, count: count))
+}
+
+/// Compares what lies between the first and the last eight bytes.
+@unsafe @inline(never)
+private func hasSameMiddle(_ first: UnsafeRawPointer, _ second: UnsafeRawPointer, count: Int) -> Bool {
+  var offset = 8
+  while offset &+ 8 < count {
+    guard
+      unsafe first.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        == second.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    else { return false }
+    offset &+= 8
+  }
+  return true
+}
+
 extension RawSpan {
   /// The byte at `offset`; traps outside.
   @inline(__always)
@@ -77,20 +108,13 @@ extension RawSpan {
   func isEqual(to other: RawSpan) -> Bool {
     let count = byteCount
     guard count == other.byteCount else { return false }
-    if count < 8 {
-      for offset in 0..<count where byte(at: offset) != other.byte(at: offset) { return false }
-      return true
-    }
-    if count > 16 {
-      var offset = 0
-      while offset &+ 8 < count {
-        if word(at: offset) != other.word(at: offset) { return false }
-        offset &+= 8
+    return unsafe withUnsafeBytes { bytes in
+      unsafe other.withUnsafeBytes { others in
+        guard let first = bytes.baseAddress, let second = others.baseAddress else { return count == 0 }
+        // Rule 3: the counts are the same.
+        return unsafe hasSameBytes(first, second, count: count)
       }
-    } else if word(at: 0) != other.word(at: 0) {
-      return false
     }
-    return word(at: count &- 8) == other.word(at: count &- 8)
   }
 
   /// Whether the bytes of `range` are those of `text`.

@@ -32,6 +32,20 @@ public struct FixedArray<Element> {
     }
   }
 
+  /// The first `count` elements, in the same place, as long as the array lives; traps when there are fewer.
+  @inline(__always)
+  func prefix(_ count: Int) -> FixedArray {
+    precondition(UInt(bitPattern: count) <= UInt(bitPattern: self.count))
+    // Rule 3: count checked above.
+    return unsafe FixedArray(pointer: pointer, count: count)
+  }
+
+  @unsafe @inline(__always)
+  private init(pointer: UnsafeMutablePointer<Element>, count: Int) {
+    unsafe self.pointer = unsafe pointer
+    self.count = count
+  }
+
   public func destroy() {
     // Rule 1: the one owner says that nobody uses the array any more.
     unsafe pointer.deinitialize(count: count)

@@ -140,7 +140,10 @@ struct Item {
     nonmutating set { unsafe pointer.storeBytes(of: UInt32(newValue), toByteOffset: chainOffset + 4, as: UInt32.self) }
   }
   @inline(__always)
-  private var keyOffset: Int {
+  private var keyOffset: Int { keyOffset(flags) }
+  /// The key lies behind the parts that the flags tell of.
+  @inline(__always)
+  private func keyOffset(_ flags: ItemFlags) -> Int {
     ItemLayout.fixedByteCount &+ casByteCount
       &+ Int(flags.rawValue & (ItemFlags.hasClientFlags.rawValue | ItemFlags.chunked.rawValue))
   }
@@ -183,16 +186,35 @@ struct Item {
     }
   }
 
-  /// Where key and value lie, from one look at each field that says so.
+  /// Holds, reads, key count and flags. Wants the item lock.
+  @inline(__always)
+  var head: ItemHead { ItemHead(bits: unsafe csystem_load_relaxed(word(at: ItemLayout.holdsAndReads))) }
+
+  /// Changes reads and flags of an item that is not held, whose head is `head`. Wants the item lock.
+  @inline(__always)
+  func renew(_ head: ItemHead, reads: UInt8, flags: ItemFlags) {
+    unsafe csystem_store_relaxed(word(at: ItemLayout.holdsAndReads), head.renewed(reads: reads, flags: flags))
+  }
+
+  /// Where key and value lie, and what the header says besides. Wants the item lock.
   @inline(__always)
   var contents: ItemContents {
-    let flags = flags
-    let offset =
-      ItemLayout.fixedByteCount &+ casByteCount
-      &+ Int(flags.rawValue & (ItemFlags.hasClientFlags.rawValue | ItemFlags.chunked.rawValue))
+    let head = head
     // Rule 6: initialise() found client flags, key and inline value inside the chunk.
-    return unsafe ItemContents(
-      key: pointer + offset, flags: flags, keyByteCount: keyByteCount, valueByteCount: valueByteCount)
+    return unsafe ItemContents(key: pointer + keyOffset(head.flags), head: head, sizeAndSegment: sizeAndSegment)
+  }
+
+  /// The same if the key is `key`, else nil.
+  @inline(__always)
+  func contents(ifKeyIs key: RawSpan) -> ItemContents? {
+    let head = head
+    guard head.keyByteCount == key.byteCount else { return nil }
+    let start = unsafe pointer + keyOffset(head.flags)
+    let isSame = unsafe key.withUnsafeBytes { bytes in
+      // Rule 6: as above, and the span's own bounds.
+      unsafe bytes.baseAddress.map { unsafe hasSameBytes(start, $0, count: bytes.count) } ?? false
+    }
+    return isSame ? unsafe ItemContents(key: start, head: head, sizeAndSegment: sizeAndSegment) : nil
   }
 
   /// The bytes at `offset` of the inline value, for writing; used while the item is private or locked and not held.
@@ -266,22 +288,31 @@ struct Item {
   }
 }
 
-/// Key and value of an item, for those who compare and send them. Valid as long as the item is, while its lock is held.
+/// Key and value of an item, for those who compare and send them, and what its header said when they were found. Valid
+/// as long as the item is, while its lock is held.
 @safe
 struct ItemContents {
   private let start: UnsafeMutableRawPointer
-  let flags: ItemFlags
-  let keyByteCount: Int
-  let valueByteCount: Int
+  let head: ItemHead
+  private let sizeAndSegment: UInt32
 
   /// `start` is where the key lies; an unchunked item has its client flags before it and its value behind it.
   @unsafe @inline(__always)
-  fileprivate init(key start: UnsafeMutableRawPointer, flags: ItemFlags, keyByteCount: Int, valueByteCount: Int) {
+  fileprivate init(key start: UnsafeMutableRawPointer, head: ItemHead, sizeAndSegment: UInt32) {
     unsafe self.start = unsafe start
-    self.flags = flags
-    self.keyByteCount = keyByteCount
-    self.valueByteCount = valueByteCount
+    self.head = head
+    self.sizeAndSegment = sizeAndSegment
   }
+
+  @inline(__always)
+  var flags: ItemFlags { head.flags }
+  @inline(__always)
+  var keyByteCount: Int { head.keyByteCount }
+  @inline(__always)
+  var valueByteCount: Int { Int(sizeAndSegment & ItemLayout.valueByteCountMask) }
+  /// As `Item.segmentNumber`.
+  @inline(__always)
+  var segmentNumber: Int { Int(sizeAndSegment &>> 30) }
 
   /// The number the client stored beside the value. Traps for a chunked item.
   @inline(__always)

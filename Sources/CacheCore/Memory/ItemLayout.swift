@@ -59,6 +59,36 @@ struct ItemFlags: OptionSet, Sendable {
   static let all: ItemFlags = [.linked, .fetched, .hasClientFlags, .chunked, .stale, .tokenSent, .keyIsEncoded]
 }
 
+/// What an item's header says in one word: holds, reads, key count and flags, from one look.
+struct ItemHead {
+  private let bits: UInt32
+  /// Set in the head of an item that was read at least once since it was stored, and three times since its list last
+  /// looked at it.
+  private static let readOften = UInt32(ItemFlags.fetched.rawValue) << 24 | 3 << 14
+
+  @inline(__always)
+  init(bits: UInt32) { self.bits = bits }
+
+  /// The head of the same item, not held, with other flags and another count of reads, at most 3.
+  @inline(__always)
+  func renewed(reads: UInt8, flags: ItemFlags) -> UInt32 {
+    bits & 0xff_0000 | UInt32(min(reads, 3)) &<< 14 | UInt32(flags.rawValue) &<< 24
+  }
+
+  @inline(__always)
+  var isHeld: Bool { bits & UInt32(ItemLayout.holdsMask) != 0 }
+  /// 0 to 3.
+  @inline(__always)
+  var reads: UInt8 { UInt8(truncatingIfNeeded: bits &>> 14 & 3) }
+  /// Whether one more read changes nothing in the head.
+  @inline(__always)
+  var isReadOften: Bool { bits & ItemHead.readOften == ItemHead.readOften }
+  @inline(__always)
+  var keyByteCount: Int { Int(bits &>> 16 & 0xff) }
+  @inline(__always)
+  var flags: ItemFlags { ItemFlags(rawValue: UInt8(truncatingIfNeeded: bits &>> 24)) }
+}
+
 /// The list an item is on; the names of memcached's segments. What they mean in another order than its own is said by
 /// EvictionOrder.
 enum Segment: UInt8, Sendable, CaseIterable {

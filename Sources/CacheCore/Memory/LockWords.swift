@@ -13,9 +13,12 @@ struct LockWords {
   }
   private let entries: UnsafeMutablePointer<Entry>
   let count: Int
+  /// 2^n - 1, the highest such number that is an index.
+  private let lowBits: UInt64
 
   init(count: Int) {
     self.count = count
+    lowBits = count > 0 ? (1 << UInt64(Int.bitWidth - 1 - count.leadingZeroBitCount)) - 1 : 0
     unsafe entries = .allocate(capacity: max(count, 1))
     // Rule 1: allocated for count entries just above.
     for index in 0..<count { unsafe (entries + index).initialize(to: Entry()) }
@@ -32,36 +35,21 @@ struct LockWords {
     precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
   }
 
+  /// Lock `index`; traps outside.
   @inline(__always)
-  func tryLock(_ index: Int) -> Bool {
-    check(index)
-    // Rule 3: index checked above.
-    return unsafe entries[index].word.compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged
-  }
-
-  @inline(__always)
-  func lock(_ index: Int) {
-    if !tryLock(index) { waitForLock(index) }
-  }
-
-  @inline(never)
-  private func waitForLock(_ index: Int) {
-    check(index)
-    // Rule 3: index checked above. The futex address is the lock word itself, which lives as long as the array.
-    while unsafe entries[index].word.exchange(2, ordering: .acquiring) != 0 {
-      unsafe csystem_futex_wait(UnsafeRawPointer(entries + index), 2)
-    }
-  }
-
-  @inline(__always)
-  func unlock(_ index: Int) { word(index).unlock() }
-
-  /// Lock `index`, for its holder to unlock.
-  @inline(__always)
-  func word(_ index: Int) -> LockWord {
+  subscript(index: Int) -> LockWord {
     check(index)
     // Rule 3: index checked above.
     return unsafe LockWord(UnsafeMutableRawPointer(entries + index).assumingMemoryBound(to: Atomic<UInt32>.self))
+  }
+
+  /// The lock that the low bits of `number` name, as many bits as there are locks for.
+  @inline(__always)
+  subscript(lowBitsOf number: UInt64) -> LockWord {
+    // Rule 3: the low bits are an index.
+    unsafe LockWord(
+      UnsafeMutableRawPointer(entries + Int(truncatingIfNeeded: number & lowBits)).assumingMemoryBound(
+        to: Atomic<UInt32>.self))
   }
 
   @inline(__always)
@@ -78,16 +66,9 @@ struct LockWords {
     // Rule 3: index checked above.
     unsafe entries[index].state.store(state, ordering: .relaxed)
   }
-
-  /// Hints that lock `index` will be taken soon.
-  @inline(__always)
-  func prefetch(_ index: Int) {
-    // Rule 5: a hint never faults, wherever it points.
-    unsafe csystem_prefetch(UnsafeRawPointer(entries + index))
-  }
 }
 
-/// One of the locks, valid as long as they are.
+/// One of the locks, valid as long as they are (rule 1: they outlive their users).
 @safe
 struct LockWord {
   private let word: UnsafeMutablePointer<Atomic<UInt32>>
@@ -96,13 +77,37 @@ struct LockWord {
   fileprivate init(_ word: UnsafeMutablePointer<Atomic<UInt32>>) { unsafe self.word = unsafe word }
 
   @inline(__always)
+  func tryLock() -> Bool {
+    unsafe word.pointee.compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged
+  }
+
+  @inline(__always)
+  func lock() {
+    if !tryLock() { wait() }
+  }
+
+  /// The futex address is the lock word itself.
+  @inline(never)
+  private func wait() {
+    while unsafe word.pointee.exchange(2, ordering: .acquiring) != 0 {
+      unsafe csystem_futex_wait(UnsafeRawPointer(word), 2)
+    }
+  }
+
+  @inline(__always)
   func unlock() {
-    // Rule 1: the locks outlive their holders.
     if unsafe word.pointee.exchange(0, ordering: .releasing) == 2 { wakeOne() }
   }
 
   @inline(never)
   private func wakeOne() { unsafe csystem_futex_wake_one(UnsafeRawPointer(word)) }
+
+  /// Hints that the lock will be taken soon.
+  @inline(__always)
+  func prefetch() {
+    // Rule 5: a hint never faults, wherever it points.
+    unsafe csystem_prefetch(UnsafeRawPointer(word))
+  }
 }
 
 // Rule 2: every access is atomic.

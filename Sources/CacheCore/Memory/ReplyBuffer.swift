@@ -117,6 +117,36 @@ public struct ReplyBuffer: ~Copyable {
     count &+= cursor.count
   }
 
+  /// As above, if the room is there: asked and used at once. False, without a call of `body`, when it is not.
+  @inline(__always)
+  mutating func composeIfRoom(_ byteCount: Int, _ body: (inout ReplyCursor) -> Void) -> Bool {
+    guard hasRoom(byteCount) else { return false }
+    compose(byteCount, body)
+    return true
+  }
+
+  /// A line of at most `lineRoom` bytes, which `body` composes, `value`, and the low `endByteCount` bytes of `end`, if
+  /// there is room for them. False, without a call of `body`, when there is not.
+  @inline(__always)
+  mutating func composeIfRoom(
+    _ lineRoom: Int, _ value: RawSpan, end: UInt64, endByteCount: Int, _ body: (inout ReplyCursor) -> Void
+  ) -> Bool {
+    let place = count
+    let size = value.byteCount
+    guard capacity &- place >= lineRoom &+ size &+ 8 else { return false }
+    precondition(endByteCount <= 8)
+    // Rule 3: room for line, value and word, checked above; the cursor stays inside its part.
+    var cursor = unsafe ReplyCursor(base: base + place, limit: lineRoom)
+    body(&cursor)
+    let valuePlace = place &+ cursor.count
+    unsafe value.withUnsafeBytes { source in
+      if let start = source.baseAddress { unsafe copyBytes(from: start, to: base + valuePlace, count: size) }
+    }
+    unsafe base.storeBytes(of: end, toByteOffset: valuePlace &+ size, as: UInt64.self)
+    count = valuePlace &+ size &+ endByteCount
+    return true
+  }
+
   /// Appends as much of `bytes` from `offset` on as there is room for; returns how much that was.
   mutating func append(_ bytes: [UInt8], from offset: Int) -> Int {
     let taken = min(bytes.count - offset, capacity - count)

@@ -6,6 +6,8 @@ struct ReplyCursor: ~Copyable {
   private let base: UnsafeMutableRawPointer
   private let limit: Int
   private(set) var count = 0
+  /// CRLF as a little-endian word.
+  static let lineEnd: UInt64 = 0x0a0d
   /// What `append(decimal:)` may touch.
   static let decimalRoom = 20
 
@@ -90,13 +92,13 @@ struct ReplyCursor: ~Copyable {
       appendLine(few: UInt32(truncatingIfNeeded: value))
     } else {
       count &+= unsafe ReplyCursor.writeMany(value, base + count, room: limit &- count)
-      append(word: 0x0a0d, size: 2)
+      append(word: ReplyCursor.lineEnd, size: 2)
     }
   }
 
   /// Appends a value below 10,000 in decimal, and CRLF.
   @inline(__always)
-  mutating func appendLine(few value: UInt32) { append(fewDigits(value, then: 0x0a0d), 2) }
+  mutating func appendLine(few value: UInt32) { append(fewDigits(value, then: ReplyCursor.lineEnd), 2) }
 
   @inline(__always)
   private mutating func append(_ few: (text: UInt64, digits: Int), _ more: Int) {

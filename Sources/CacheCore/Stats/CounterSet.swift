@@ -3,56 +3,49 @@
 
 /// The cells of one thread. Only that thread adds.
 public struct CounterSet: Sendable {
-  static let maximumClassCount = SlabClasses.maximumFittedClass + 1
-  private static let classOffset = Counter.allCases.count
-  static let cellCount = classOffset + maximumClassCount * ClassCounter.allCases.count
-  let cells: AtomicCells
+  static let maximumClassCount = AtomicRows.rowCount
+  fileprivate let events = AtomicCells(count: Counter.allCases.count)
+  /// A row for each slab class, whose number fits a byte (SlabClasses.maximumFittedClass).
+  fileprivate let classes = AtomicRows()
 
-  public init() { cells = AtomicCells(count: CounterSet.cellCount) }
-
-  @inline(__always)
-  static func cell(_ counter: ClassCounter, _ slabClass: Int) -> Int {
-    classOffset &+ slabClass &* ClassCounter.allCases.count &+ counter.rawValue
-  }
+  public init() {}
 
   @inline(__always)
-  public func add(_ counter: Counter, _ amount: UInt64 = 1) { cells.addAsOnlyWriter(counter.rawValue, amount) }
+  public func add(_ counter: Counter, _ amount: UInt64 = 1) { events.addAsOnlyWriter(counter.rawValue, amount) }
 
   @inline(__always)
   func add(_ counter: ClassCounter, slabClass: Int) {
-    cells.addAsOnlyWriter(CounterSet.cell(counter, slabClass), 1)
+    classes.addOneAsOnlyWriter(UInt8(truncatingIfNeeded: slabClass), counter.rawValue)
   }
-}
 
-extension CounterSet {
   /// Counts a get's hit for the list that the item is on.
   @inline(__always)
   func addGetHit(segmentNumber: Int, slabClass: Int) {
-    cells.addAsOnlyWriter(CounterSet.cell(.hitsToHot, slabClass) &+ segmentNumber, 1)
+    classes.addOneAsOnlyWriter(UInt8(truncatingIfNeeded: slabClass), ClassCounter.hitsToHot.rawValue &+ segmentNumber)
   }
 }
 
 /// All threads' counters together. Threads register at start, before any of them counts.
 public struct CounterRegistry: Sendable {
   private let sets: [CounterSet]
-  private let baseline: AtomicCells
+  private let baseline = CounterSet()
 
-  public init(sets: [CounterSet]) {
-    self.sets = sets
-    baseline = AtomicCells(count: CounterSet.cellCount)
+  public init(sets: [CounterSet]) { self.sets = sets }
+
+  private func sum(_ counter: Counter) -> UInt64 { sets.reduce(0) { $0 &+ $1.events.load(counter.rawValue) } }
+
+  private func sum(_ counter: ClassCounter, _ slabClass: Int) -> UInt64 {
+    sets.reduce(0) { $0 &+ $1.classes.load(UInt8(slabClass), counter.rawValue) }
   }
-
-  private func sum(_ cell: Int) -> UInt64 { sets.reduce(0) { $0 &+ $1.cells.load(cell) } }
 
   public func value(_ counter: Counter) -> UInt64 {
     if counter == .getCommands { return total(.getHits) &+ value(.getMisses) }
-    return sum(counter.rawValue) &- baseline.load(counter.rawValue)
+    return sum(counter) &- baseline.events.load(counter.rawValue)
   }
 
   func value(_ counter: ClassCounter, slabClass: Int) -> UInt64 {
     if counter == .getHits { return ClassCounter.hitRows.reduce(0) { $0 &+ value($1, slabClass: slabClass) } }
-    let cell = CounterSet.cell(counter, slabClass)
-    return sum(cell) &- baseline.load(cell)
+    return sum(counter, slabClass) &- baseline.classes.load(UInt8(slabClass), counter.rawValue)
   }
 
   /// The sum over all slab classes.
@@ -67,6 +60,11 @@ public struct CounterRegistry: Sendable {
 
   /// From now on every counter reads as if it had been zero at this moment.
   func reset() {
-    for cell in 0..<CounterSet.cellCount { baseline.store(cell, sum(cell)) }
+    for counter in Counter.allCases { baseline.events.store(counter.rawValue, sum(counter)) }
+    for slabClass in 0..<CounterSet.maximumClassCount {
+      for counter in ClassCounter.allCases {
+        baseline.classes.store(UInt8(slabClass), counter.rawValue, sum(counter, slabClass))
+      }
+    }
   }
 }

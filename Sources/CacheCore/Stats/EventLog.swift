@@ -76,10 +76,10 @@ public struct EventLog: Sendable {
   func append(_ stream: LogStream, _ body: (inout ReplyCursor) -> Void) {
     guard !isFull else { return drop() }
     let microseconds = wallClock()
-    lock.lock(0)
+    lock[0].lock()
     guard pending.value.room >= EventLog.longestLineByteCount else {
       cells.store(Cell.isFull.rawValue, 1)
-      lock.unlock(0)
+      lock[0].unlock()
       return drop()
     }
     pending.value.compose(EventLog.longestLineByteCount) { cursor in
@@ -94,7 +94,7 @@ public struct EventLog: Sendable {
       body(&cursor)
       cursor.append(UInt8(0x0a))
     }
-    lock.unlock(0)
+    lock[0].unlock()
     cells.add(Cell.written.rawValue, 1)
   }
 
@@ -104,10 +104,10 @@ public struct EventLog: Sendable {
 
   /// Takes all lines, and calls `body` with each: its stream and its bytes, the newline included.
   public func drain(_ body: (LogStream, RawSpan) -> Void) {
-    lock.lock(0)
+    lock[0].lock()
     swap(&pending.value, &taken.value)
     cells.store(Cell.isFull.rawValue, 0)
-    lock.unlock(0)
+    lock[0].unlock()
     let bytes = taken.value.span
     var start = taken.value.start
     let end = taken.value.end
@@ -125,8 +125,8 @@ public struct EventLog: Sendable {
   /// Counts one more watcher, for whom the streams are collected from this moment on. False when there are enough.
   /// Whoever was admitted is removed once, when it goes.
   public func admitWatcher(_ streams: LogStreams) -> Bool {
-    lock.lock(0)
-    defer { lock.unlock(0) }
+    lock[0].lock()
+    defer { lock[0].unlock() }
     guard watcherCount < EventLog.maximumWatcherCount else { return false }
     cells.add(Cell.watchers.rawValue, 1)
     count(streams, by: 1)
@@ -134,8 +134,8 @@ public struct EventLog: Sendable {
   }
 
   public func removeWatcher(_ streams: LogStreams) {
-    lock.lock(0)
-    defer { lock.unlock(0) }
+    lock[0].lock()
+    defer { lock[0].unlock() }
     cells.add(Cell.watchers.rawValue, UInt64.max)
     count(streams, by: UInt64.max)
     guard watcherCount == 0 else { return }

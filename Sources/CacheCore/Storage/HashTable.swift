@@ -5,6 +5,25 @@
 // and no expiry.
 import Synchronization
 
+/// Asks for memory that is needed soon: for a group of keys, the first step for all of them and then the second. It is
+/// made for each group and knows what the table was then.
+struct Prefetcher {
+  fileprivate let locks: ItemLocks
+  fileprivate let buckets: ProbableBuckets
+  fileprivate let arena: Arena
+
+  /// The first step: the bucket of `hash` and its lock.
+  @inline(__always)
+  func askForBucket(_ hash: UInt64) {
+    locks.prefetch(hash)
+    buckets[hash].prefetch()
+  }
+
+  /// The second: the first item in the bucket.
+  @inline(__always)
+  func askForItem(_ hash: UInt64) { arena.prefetch(buckets[hash].first) }
+}
+
 struct HashTable: ~Copyable, Sendable {
   private let arena: Arena
   private let locks: ItemLocks
@@ -12,10 +31,6 @@ struct HashTable: ~Copyable, Sendable {
   /// 0: the power all stripes have reached; 1: 1 while growing; 2: the stripe that moves next; 3: bytes of the sizes in
   /// use.
   private let shared: AtomicCells
-  /// The size that all stripes use, less one; 0 while any of them is on its way to the next. Under the lock of a stripe
-  /// it is right for that stripe: it is 0 before the first bucket moves, and set again when the last stripe has been
-  /// unlocked.
-  private let settledMask: Atomic<UInt64>
   static let maximumPower = 32
   private static let rowBits: UInt32 = 26
 
@@ -26,11 +41,11 @@ struct HashTable: ~Copyable, Sendable {
     // Row counts must fit the growth word.
     let limit = min(lastPower, HashTable.maximumPower, locks.power + Int(HashTable.rowBits) - 1)
     guard let buckets = BucketArray(firstPower: power, lastPower: max(power, limit)) else { return nil }
+    buckets.settle(power)
     self.buckets = buckets
     shared = AtomicCells(count: 4)
     shared.store(0, UInt64(power))
     shared.store(3, 4 << UInt64(power))
-    settledMask = Atomic((1 << UInt64(power)) - 1)
     locks.setInitialGrowth(UInt32(power) << HashTable.rowBits)
   }
 
@@ -39,39 +54,39 @@ struct HashTable: ~Copyable, Sendable {
   /// Bytes of the buckets in use; both sizes while growing.
   var byteCount: Int { Int(shared.load(3)) }
 
-  /// The index of the bucket where the chain of `hash` starts; a hint when the stripe is not locked.
+  /// The bucket where the chain of `hash` starts; a hint when the stripe is not locked. Under its lock the settled size
+  /// is right for it: there is none before the first bucket moves, and again one when the last stripe is unlocked.
   @inline(__always)
-  private func index(_ hash: UInt64, stripe: Int) -> Int {
-    let mask = settledMask.load(ordering: .relaxed)
-    guard mask != 0 else { return movingIndex(hash, stripe: stripe) }
-    return buckets.firstIndex(size: Int(truncatingIfNeeded: mask) &+ 1) &+ Int(truncatingIfNeeded: hash & mask)
-  }
+  private func bucket(_ hash: UInt64) -> Bucket { buckets.settled(hash) ?? movingBucket(hash) }
 
   @inline(never)
-  private func movingIndex(_ hash: UInt64, stripe: Int) -> Int {
-    let growth = locks.growth(stripe)
+  private func movingBucket(_ hash: UInt64) -> Bucket {
+    let growth = locks.growth(locks.stripe(hash))
     let movedRows = Int(growth & ((1 &<< HashTable.rowBits) &- 1))
     var size = 1 &<< Int(growth &>> HashTable.rowBits)
     let row = (Int(truncatingIfNeeded: hash) & (size &- 1)) &>> locks.power
     if row < movedRows { size &*= 2 }
-    return buckets.firstIndex(size: size) &+ Int(truncatingIfNeeded: hash) & (size &- 1)
+    return buckets.bucket(Int(truncatingIfNeeded: hash) & (size &- 1), size: size)
   }
 
   @inline(__always)
-  func first(_ hash: UInt64, _ held: borrowing ItemLockHeld) -> ItemRef { buckets[index(hash, stripe: held.stripe)] }
+  func first(_ hash: UInt64, _ held: borrowing ItemLockHeld) -> ItemRef { bucket(hash).first }
 
   @inline(__always)
-  func insert(_ item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld) {
-    let index = index(hash, stripe: held.stripe)
-    item.hashNext = buckets[index]
-    buckets[index] = item.ref
-  }
+  func insert(_ item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld) { insert(item, bucket(hash)) }
 
   /// Inserts without a lock, into a table that does not grow and that nobody else uses.
-  func insertAlone(_ item: Item, _ hash: UInt64, power: Int) {
-    let bucket = Int(truncatingIfNeeded: hash) & ((1 &<< power) &- 1)
-    item.hashNext = buckets[power, bucket]
-    buckets[power, bucket] = item.ref
+  func insertAlone(_ item: Item, _ hash: UInt64, power: Int) { insert(item, bucket(hash, power: power)) }
+
+  @inline(__always)
+  private func insert(_ item: Item, _ bucket: Bucket) {
+    item.hashNext = bucket.first
+    bucket.first = item.ref
+  }
+
+  /// The bucket of `hash` in the table of 2^power.
+  private func bucket(_ hash: UInt64, power: Int) -> Bucket {
+    buckets.bucket(Int(truncatingIfNeeded: hash) & ((1 &<< power) &- 1), size: 1 &<< power)
   }
 
   /// Takes `item` out of its chain; traps when it is not there.
@@ -89,10 +104,10 @@ struct HashTable: ~Copyable, Sendable {
 
   @inline(__always)
   private func substitute(_ ref: ItemRef, for item: Item, _ hash: UInt64, _ held: borrowing ItemLockHeld) {
-    let index = index(hash, stripe: held.stripe)
-    var current = buckets[index]
+    let bucket = bucket(hash)
+    var current = bucket.first
     if current == item.ref {
-      buckets[index] = ref
+      bucket.first = ref
     } else {
       while true {
         let link = arena.item(current)
@@ -106,20 +121,9 @@ struct HashTable: ~Copyable, Sendable {
     item.hashNext = .none
   }
 
-  // Prefetching, without the lock: hints only.
-
-  /// The bucket of `hash`; its memory and that of its lock are asked for.
-  @inline(__always) @discardableResult
-  func prefetchBucket(_ hash: UInt64) -> Int {
-    locks.prefetch(hash)
-    let index = index(hash, stripe: locks.stripe(hash))
-    buckets.prefetch(index)
-    return index
-  }
-
-  /// Asks for the first item of a bucket.
+  /// For hints on what is needed soon, without the lock.
   @inline(__always)
-  func prefetchFirst(_ bucket: Int) { arena.prefetch(buckets[bucket]) }
+  var prefetcher: Prefetcher { Prefetcher(locks: locks, buckets: buckets.probable, arena: arena) }
 
   // Growth, by one maintenance thread.
 
@@ -131,7 +135,7 @@ struct HashTable: ~Copyable, Sendable {
     shared.store(3, (4 << UInt64(power)) + (8 << UInt64(power)))
     shared.store(2, 0)
     shared.store(1, 1)
-    settledMask.store(0, ordering: .relaxed)
+    buckets.settle(nil)
     return true
   }
 
@@ -160,20 +164,18 @@ struct HashTable: ~Copyable, Sendable {
     shared.store(0, UInt64(power + 1))
     shared.store(3, 8 << UInt64(power))
     shared.store(1, 0)
-    settledMask.store((2 << UInt64(power)) - 1, ordering: .relaxed)
+    buckets.settle(power + 1)
     return false
   }
 
-  private func moveBucket(_ bucket: Int, power: Int, hash: KeyHash) {
-    var ref = buckets[power, bucket]
-    buckets[power, bucket] = .none
+  private func moveBucket(_ number: Int, power: Int, hash: KeyHash) {
+    let bucket = buckets.bucket(number, size: 1 << power)
+    var ref = bucket.first
+    bucket.first = .none
     while !ref.isNone {
       let item = arena.item(ref)
-      let following = item.hashNext
-      let target = Int(truncatingIfNeeded: hash(item.key)) & ((1 << (power + 1)) - 1)
-      item.hashNext = buckets[power + 1, target]
-      buckets[power + 1, target] = ref
-      ref = following
+      ref = item.hashNext
+      insert(item, self.bucket(hash(item.key), power: power + 1))
     }
   }
 
@@ -200,8 +202,8 @@ struct HashTable: ~Copyable, Sendable {
     }
   }
 
-  private func forEachItem(_ power: Int, _ bucket: Int, _ body: (Item) -> Void) {
-    var ref = buckets[power, bucket]
+  private func forEachItem(_ power: Int, _ number: Int, _ body: (Item) -> Void) {
+    var ref = buckets.bucket(number, size: 1 << power).first
     while !ref.isNone {
       let item = arena.item(ref)
       ref = item.hashNext

@@ -49,23 +49,27 @@ struct ItemLocks: Sendable {
   func stripe(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash) & mask }
 
   @inline(__always)
-  func lock(_ hash: UInt64) -> ItemLockHeld { lock(stripe: stripe(hash)) }
+  func lock(_ hash: UInt64) -> ItemLockHeld {
+    let word = words[lowBitsOf: hash]
+    word.lock()
+    return ItemLockHeld(word, stripe: stripe(hash))
+  }
 
   @inline(__always)
   func lock(stripe: Int) -> ItemLockHeld {
-    words.lock(stripe)
-    return ItemLockHeld(words.word(stripe), stripe: stripe)
+    words[stripe].lock()
+    return ItemLockHeld(words[stripe], stripe: stripe)
   }
 
   @inline(__always)
   func tryLock(stripe: Int) -> ItemLockHeld? {
-    words.tryLock(stripe) ? ItemLockHeld(words.word(stripe), stripe: stripe) : nil
+    words[stripe].tryLock() ? ItemLockHeld(words[stripe], stripe: stripe) : nil
   }
 
   /// As `tryLock`, but a stripe that the calling thread holds already counts as had, and stays locked afterwards.
   @inline(__always)
   func tryLock(stripe: Int, alreadyHolding heldStripe: Int) -> ItemLockHeld? {
-    stripe == heldStripe ? ItemLockHeld(words.word(stripe), stripe: stripe, unlocks: false) : tryLock(stripe: stripe)
+    stripe == heldStripe ? ItemLockHeld(words[stripe], stripe: stripe, unlocks: false) : tryLock(stripe: stripe)
   }
 
   /// The growth state of a stripe; exact under its lock, a hint without.
@@ -77,7 +81,7 @@ struct ItemLocks: Sendable {
     for stripe in 0..<count { words.setState(stripe, growth) }
   }
   @inline(__always)
-  func prefetch(_ hash: UInt64) { words.prefetch(stripe(hash)) }
+  func prefetch(_ hash: UInt64) { words[lowBitsOf: hash].prefetch() }
 
   func destroy() { words.destroy() }
 }

@@ -25,15 +25,15 @@ struct PageState: BitwiseCopyable, Sendable {
 
 /// The lock of one class, held until this value's life ends.
 struct ClassLockHeld: ~Copyable {
-  private let words: LockWords
+  private let word: LockWord
   let slabClass: Int
   @inline(__always)
-  fileprivate init(words: LockWords, slabClass: Int) {
-    self.words = words
+  fileprivate init(_ word: LockWord, slabClass: Int) {
+    self.word = word
     self.slabClass = slabClass
   }
   @inline(__always)
-  deinit { words.unlock(slabClass) }
+  deinit { word.unlock() }
 }
 
 struct SlabAllocator: Sendable {
@@ -103,8 +103,9 @@ struct SlabAllocator: Sendable {
 
   @inline(__always)
   func lock(_ slabClass: Int) -> ClassLockHeld {
-    locks.lock(slabClass)
-    return ClassLockHeld(words: locks, slabClass: slabClass)
+    let word = locks[slabClass]
+    word.lock()
+    return ClassLockHeld(word, slabClass: slabClass)
   }
 
   /// The state of the class whose lock is shown.
@@ -307,8 +308,8 @@ struct SlabAllocator: Sendable {
   // The pool.
 
   private func takePage(for slabClass: Int, inExchange: Bool) -> Int? {
-    locks.lock(0)
-    defer { locks.unlock(0) }
+    locks[0].lock()
+    defer { locks[0].unlock() }
     let isWithinLimit = self[.owned] < self[.limit] || inExchange
     guard isWithinLimit || (firstPageMayExceedLimit && state[slabClass].pageCount == 0) else { return nil }
     var page = self[.firstPooled]
@@ -327,8 +328,8 @@ struct SlabAllocator: Sendable {
   }
 
   private func givePage(_ page: Int) {
-    locks.lock(0)
-    defer { locks.unlock(0) }
+    locks[0].lock()
+    defer { locks[0].unlock() }
     pageClass[page] = 0
     self[.owned] -= 1
     limitGrants()
@@ -361,8 +362,8 @@ struct SlabAllocator: Sendable {
 
   /// A lower limit gives the pool back to the kernel at once; what classes own is the business of Store+Pages.
   func setPageLimit(_ count: Int) {
-    locks.lock(0)
-    defer { locks.unlock(0) }
+    locks[0].lock()
+    defer { locks[0].unlock() }
     self[.limit] = count
     limitGrants()
     var page = self[.firstPooled]

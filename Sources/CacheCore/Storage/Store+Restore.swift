@@ -110,7 +110,7 @@ extension Store {
       if item.next.isNone { tails[listIndex(saved.slabClass, item.segment)] = item.ref }
       if item.holds != 0 { item.holds = 0 }
       noteMortal(item)
-      table.prefetchBucket(hash)
+      table.prefetcher.askForBucket(hash)
       batch.items.append((item.ref, hash))
       if batch.items.count == HashBatch.count { insert(&batch) }
     }

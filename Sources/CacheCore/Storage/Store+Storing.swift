@@ -248,10 +248,8 @@ extension Store {
     now: UInt32
   ) -> Int? {
     let (item, contents) = (found.item, found.contents)
-    let flags = contents.flags
-    guard item.holds == 0, !flags.contains(.chunked), flags.contains(.hasClientFlags) == (clientFlags != 0) else {
-      return nil
-    }
+    let layout: ItemFlags = clientFlags != 0 ? .hasClientFlags : []
+    guard !contents.head.isHeld, contents.flags.intersection([.chunked, .hasClientFlags]) == layout else { return nil }
     let slabClass = slabs.slabClass(of: item)
     if value.byteCount == contents.valueByteCount {
       contents.overwrite(clientFlags: clientFlags, value: value)
@@ -264,8 +262,8 @@ extension Store {
     item.cas = cas
     item.lastAccess = birthTime(now)
     // It keeps its place on the list, where memcached would put it at the head of HOT: as if it had been read.
-    item.reads = tunables.order == .segmented ? 2 : min(item.reads &+ 1, 3)
-    item.flags = flags.intersection([.linked, .hasClientFlags]).union(marks)
+    let reads = tunables.order == .segmented ? 2 : contents.head.reads &+ 1
+    item.renew(contents.head, reads: reads, flags: marks.union([.linked, layout]))
     return slabClass
   }
 

@@ -189,16 +189,27 @@ public struct Store: ~Copyable, Sendable {
   /// The item of `key`, dead or alive. Wants the item lock of the key.
   @inline(__always)
   private func linked(_ key: RawSpan, _ hash: UInt64, _ held: borrowing ItemLockHeld) -> FoundItem? {
-    var ref = table.first(hash, held)
+    let first = table.first(hash, held)
+    if first.isNone { return nil }
+    var item = arena.item(first)
+    // Nearly always it is the first of its chain.
+    if let contents = item.contents(ifKeyIs: key) { return FoundItem(item: item, contents: contents) }
+    let ref = linked(key, behind: item.hashNext)
+    if ref.isNone { return nil }
+    item = arena.item(ref)
+    return FoundItem(item: item, contents: item.contents)
+  }
+
+  /// The item of `key` at `ref` or behind it in its chain.
+  @inline(never)
+  private func linked(_ key: RawSpan, behind ref: ItemRef) -> ItemRef {
+    var ref = ref
     while !ref.isNone {
       let item = arena.item(ref)
-      if item.keyByteCount == key.byteCount {
-        let contents = item.contents
-        if contents.key.isEqual(to: key) { return FoundItem(item: item, contents: contents) }
-      }
+      if item.contents(ifKeyIs: key) != nil { break }
       ref = item.hashNext
     }
-    return nil
+    return ref
   }
 
   /// The item of `key` if it is alive: for those who ask `find` when it is not. Wants the item lock of the key.
@@ -232,24 +243,26 @@ public struct Store: ~Copyable, Sendable {
   }
 
   /// Notes that the item was read: FETCHED the first time, the count of reads up to 3, the time. Writes only what
-  /// changes. Wants the item lock; no list lock, because the lists look at the count when the item is next to go.
+  /// changes. `head` is the item's. Wants the item lock; no list lock, because the lists look at the count when the
+  /// item is next to go.
   @inline(__always)
-  func bump(_ item: Item, now: UInt32) {
-    let reads = item.reads
-    if reads < 3 { item.reads = reads &+ 1 }
-    if reads == 0 || !item.flags.contains(.fetched) { noteFirstRead(item, isFirstOfRound: reads == 0) }
+  func bump(_ item: Item, _ head: ItemHead, now: UInt32) {
+    if !head.isReadOften { noteRead(item, head) }
     // Never the flush bound: a flush that comes between the look-up and this line must still find the item older.
     if item.lastAccess < now { item.lastAccess = now }
   }
 
-  /// The first read since the item was stored, or since its list last looked at it: of the latter, what a page less
-  /// might have lost. WARM is the last page in S3-FIFO; in the segmented order it is what was read before, which comes
-  /// near it.
+  @inline(__always)
+  func bump(_ item: Item, now: UInt32) { bump(item, item.head, now: now) }
+
+  /// The first reads since the item was stored, or since its list last looked at it: of the first of those, what a page
+  /// less might have lost. WARM is the last page in S3-FIFO; in the segmented order it is what was read before, which
+  /// comes near it.
   @inline(never)
-  private func noteFirstRead(_ item: Item, isFirstOfRound: Bool) {
-    let flags = item.flags
-    if !flags.contains(.fetched) { item.flags = flags.union(.fetched) }
-    guard isFirstOfRound else { return }
+  private func noteRead(_ item: Item, _ head: ItemHead) {
+    if head.reads < 3 { item.reads = head.reads &+ 1 }
+    if !head.flags.contains(.fetched) { item.flags = item.flags.union(.fetched) }
+    guard head.reads == 0 else { return }
     let slabClass = slabs.slabClass(of: item.ref)
     switch item.segment {
     case .warm:
@@ -400,10 +413,7 @@ public struct Store: ~Copyable, Sendable {
     return asked != 0 ? asked : nextCAS()
   }
 
-  // Prefetching, without a lock: hints only.
-
+  /// For hints, without a lock.
   @inline(__always)
-  func prefetchBucket(_ hash: UInt64) -> Int { table.prefetchBucket(hash) }
-  @inline(__always)
-  func prefetchItem(bucket: Int) { table.prefetchFirst(bucket) }
+  var prefetcher: Prefetcher { table.prefetcher }
 }

@@ -14,26 +14,39 @@ extension UInt64 {
   }
 }
 
-extension RawSpan {
-  /// The number of one to eight digits at `offset`; nil for anything else. The eight bytes there must be inside.
+extension UInt32 {
+  /// The number of one to eight digits in the low bytes of `text`, the first in the lowest; nil for anything else.
   @inline(__always)
-  func fewDigits(at offset: Int, count: Int) -> UInt32? {
+  init?(fewDigits text: UInt64, count: Int) {
     if count == 1 {
-      let digit = UInt32(byte(at: offset)) &- 0x30
-      return digit < 10 ? digit : nil
+      self = UInt32(truncatingIfNeeded: text & 0xff) &- 0x30
+      if self > 9 { return nil }
+    } else if UInt(bitPattern: count &- 2) < 3 {
+      // All of them at once, in the upper bytes of a word: then pairs, and pairs of pairs.
+      let shift = UInt32(truncatingIfNeeded: 32 &- count &* 8)
+      let digits = UInt32(truncatingIfNeeded: text) &<< shift ^ 0x3030_3030 &<< shift
+      guard (digits | (digits &+ 0x0606_0606)) & 0xf0f0_f0f0 == 0 else { return nil }
+      let pairs = (digits &* 10 &+ digits &>> 8) & 0x00ff_00ff
+      self = (pairs &* 100 &+ pairs &>> 16) & 0xffff
+    } else {
+      guard let many = UInt32(manyDigits: text, count: count) else { return nil }
+      self = many
     }
-    guard count > 0, count <= 8 else { return nil }
-    var bytes = word(at: offset)
-    var value: UInt32 = 0
-    for _ in 0..<count {
-      let digit = UInt32(truncatingIfNeeded: bytes & 0xff) &- 0x30
-      guard digit < 10 else { return nil }
-      value = value &* 10 &+ digit
-      bytes &>>= 8
-    }
-    return value
   }
 
+  @inline(never)
+  private init?(manyDigits text: UInt64, count: Int) {
+    guard count > 0, count <= 8 else { return nil }
+    self = 0
+    for index in 0..<count {
+      let digit = UInt32(truncatingIfNeeded: text &>> UInt64(index &* 8) & 0xff) &- 0x30
+      guard digit < 10 else { return nil }
+      self = self &* 10 &+ digit
+    }
+  }
+}
+
+extension RawSpan {
   /// Digits only, at most 22 of them; nil when empty, longer, not digits, or above 2^64 - 1 (reference, section 2.1).
   @inline(__always)
   func unsigned64(_ range: ByteRange) -> UInt64? {

@@ -172,13 +172,14 @@ enum MetaComposer {
     }
   }
 
-  /// The answer to a plain mg that asked for the value and nothing else, of less than 10,000 bytes.
+  /// The answer to a plain mg that asked for the value and nothing else. The value lies in one piece and has less than
+  /// 10,000 bytes. False when there is no room for it.
   @inline(__always)
-  static func composeValue(_ contents: ItemContents, _ cursor: inout ReplyCursor) {
-    cursor.append(word: valueWord, size: 3)
-    cursor.appendLine(few: UInt32(truncatingIfNeeded: contents.valueByteCount))
-    cursor.append(contents.value)
-    cursor.appendLineEnd()
+  static func composeShort(_ contents: ItemContents, _ reply: inout ReplyBuffer) -> Bool {
+    reply.composeIfRoom(longestLineByteCount, contents.value, end: ReplyCursor.lineEnd, endByteCount: 2) { cursor in
+      cursor.append(word: valueWord, size: 3)
+      cursor.appendLine(few: UInt32(truncatingIfNeeded: contents.valueByteCount))
+    }
   }
 
   /// "VA " as a little-endian word.
@@ -196,7 +197,7 @@ enum MetaComposer {
     }
     let found = Fetched(
       flags: item.flags, lastAccess: item.lastAccess, exptime: item.exptime, newExptime: item.exptime)
-    for position in stride(from: fetch.flags.start + 1, to: fetch.flags.end, by: 2) {
+    for position in stride(from: fetch.flags.range.start + 1, to: fetch.flags.range.end, by: 2) {
       composeFlag(words.byte(at: position), item, found, exptime: found.exptime, now: now, &cursor)
     }
     cursor.appendLineEnd()
@@ -269,5 +270,5 @@ extension ReplyCursor {
   }
 
   @inline(__always)
-  mutating func appendLineEnd() { append(word: 0x0a0d, size: 2) }
+  mutating func appendLineEnd() { append(word: ReplyCursor.lineEnd, size: 2) }
 }

@@ -74,17 +74,19 @@ enum MetaParser {
     return line
   }
 
-  /// What the flags of an mg at `start ..< end` ask for, if they are plain: each a single letter behind a space, once,
-  /// that asks for something and changes nothing; nil for others.
+  /// What the flags of an mg, which stand at `start ..< end` of its line, ask for, if they are plain: each a single
+  /// letter behind a space, once, that asks for something and changes nothing; nil for others.
   @inline(__always)
-  static func plainFlags(_ input: RawSpan, from start: Int, to end: Int) -> (wantsValue: Bool, isQuiet: Bool)? {
+  static func plainFlags(
+    _ line: borrowing InputBlock, from start: Int, to end: Int
+  ) -> (wantsValue: Bool, isQuiet: Bool)? {
     // Nearly always it is the value that is wanted.
-    if end &- start == 2, input.halfWord(at: start) & 0xffff == 0x7620 { return (true, false) }
+    if end &- start == 2, line.word(at: start) & 0xffff == 0x7620 { return (true, false) }
     var position = start
     var seen: UInt32 = 0
     while position < end {
-      guard end &- position >= 2, input.byte(at: position) == 0x20 else { return nil }
-      let bit = plainBit(input.byte(at: position &+ 1))
+      guard end &- position >= 2, line.byte(at: position) == 0x20 else { return nil }
+      let bit = plainBit(line.byte(at: position &+ 1))
       guard plainFlags & bit != 0, seen & bit == 0 else { return nil }
       seen |= bit
       position &+= 2

@@ -70,8 +70,8 @@ struct StoreRequest: Equatable {
 extension StoreRequest {
   init(_ plain: PlainLine) {
     self.init(
-      terms: StoreTerms(mode: .set), key: RequestKey(range: plain.key), clientFlags: plain.clientFlags,
-      exptime: Int64(plain.exptime), valueByteCount: Int(plain.valueByteCount))
+      terms: StoreTerms(mode: .set), key: RequestKey(range: plain.key.range), clientFlags: plain.clientFlags,
+      exptime: Int64(plain.exptime), valueByteCount: Int(plain.value.count))
   }
 }
 

@@ -85,5 +85,5 @@ struct MetaEcho: Equatable {
 }
 
 extension MetaEcho {
-  init(_ plain: PlainLine) { self.init(command: .get, key: plain.key, flags: plain.flags) }
+  init(_ plain: PlainLine) { self.init(command: .get, key: plain.key.range, flags: plain.flags.range) }
 }

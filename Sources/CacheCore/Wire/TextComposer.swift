@@ -83,35 +83,39 @@ enum TextComposer {
   }
 
   /// A value copied into the reply: its line, `VALUE <key> <flags> <bytes>[ <cas>]`, the value, and the line's end.
+  /// False when there is no room for it.
   @inline(__always)
-  static func composeValue(_ contents: ItemContents, cas: UInt64?, _ reply: inout ReplyBuffer) {
-    guard cas == nil, !contents.flags.contains(.hasClientFlags), contents.valueByteCount < 10_000 else {
-      return composeAnyValue(contents, cas: cas, &reply)
+  static func compose(_ contents: ItemContents, cas: UInt64?, _ reply: inout ReplyBuffer) -> Bool {
+    reply.composeIfRoom(valueOverheadByteCount, contents.value, end: ReplyCursor.lineEnd, endByteCount: 2) { cursor in
+      composeValueLine(
+        contents.key, clientFlags: contents.clientFlags, valueByteCount: contents.valueByteCount, cas: cas, &cursor)
     }
-    reply.compose(valueOverheadByteCount &+ contents.valueByteCount) { cursor in
+  }
+
+  /// The most frequent kind of value: in one piece, at most so long, without client flags.
+  @inline(__always)
+  static func isShort(_ contents: ItemContents, _ limit: Int) -> Bool {
+    contents.flags.isDisjoint(with: [.chunked, .hasClientFlags]) && contents.valueByteCount <= limit
+  }
+
+  /// As `compose`, for such a value of less than 10,000 bytes, without CAS unique; and END, if it is the last of its
+  /// retrieval.
+  @inline(__always)
+  static func composeShort(_ contents: ItemContents, isLast: Bool, _ reply: inout ReplyBuffer) -> Bool {
+    reply.composeIfRoom(
+      valueOverheadByteCount, contents.value, end: isLast ? ReplyCursor.lineEnd | endLine &<< 16 : ReplyCursor.lineEnd,
+      endByteCount: isLast ? 7 : 2
+    ) { cursor in
       cursor.append(word: valueWord, size: 6)
       cursor.append(key: contents.key)
       cursor.append(word: noClientFlags, size: 3)
       cursor.appendLine(few: UInt32(truncatingIfNeeded: contents.valueByteCount))
-      cursor.append(contents.value)
-      cursor.append(word: lineEnd, size: 2)
     }
   }
 
-  @inline(never)
-  private static func composeAnyValue(_ contents: ItemContents, cas: UInt64?, _ reply: inout ReplyBuffer) {
-    reply.compose(valueOverheadByteCount &+ contents.valueByteCount) { cursor in
-      composeValueLine(
-        contents.key, clientFlags: contents.clientFlags, valueByteCount: contents.valueByteCount, cas: cas, &cursor)
-      cursor.append(contents.value)
-      cursor.append(word: lineEnd, size: 2)
-    }
-  }
-
-  /// "VALUE ", " 0 " and CRLF as little-endian words.
+  /// "VALUE " and " 0 " as little-endian words.
   private static let valueWord: UInt64 = 0x2045_554c_4156
   private static let noClientFlags: UInt64 = 0x20_3020
-  private static let lineEnd: UInt64 = 0x0a0d
 
   /// The line before a value.
   @inline(__always)

@@ -73,3 +73,47 @@ struct Tokenizer {
     return ByteRange(start: start, end: stop)
   }
 }
+
+/// The words of a long list of keys, found 64 bytes at a time. It ends where its view does.
+struct WordScanner {
+  private var block: Int
+  /// Bit i is set when byte i of the block ends a word that has not been read: a space, or the end.
+  private var ends: UInt64 = 0
+  /// Where the next word begins, counted from the block, before which that may be.
+  private var start = 0
+
+  @inline(__always)
+  init(_ input: borrowing InputView, from start: Int) {
+    block = start
+    look(input)
+  }
+
+  @inline(__always)
+  private mutating func look(_ input: borrowing InputView) {
+    ends = input.block(at: block).matches(0x20)
+    let rest = input.end &- block
+    if rest < InputBlock.byteCount {
+      let end: UInt64 = 1 &<< UInt64(truncatingIfNeeded: rest)
+      ends = ends & (end &- 1) | end
+    }
+  }
+
+  /// The next word; an empty one at the end.
+  @inline(__always)
+  mutating func next(_ input: borrowing InputView) -> InputPart {
+    while true {
+      while ends == 0 {
+        // The block with the end in it is the last.
+        guard input.end &- block >= InputBlock.byteCount else { return .none }
+        block &+= InputBlock.byteCount
+        start &-= InputBlock.byteCount
+        look(input)
+      }
+      let end = ends.trailingZeroBitCount
+      let word = InputPart(block &+ start, count: end &- start)
+      ends &= ends &- 1
+      start = end &+ 1
+      if word.count > 0 { return word }
+    }
+  }
+}

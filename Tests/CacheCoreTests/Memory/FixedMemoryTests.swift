@@ -40,6 +40,36 @@ struct FixedMemoryTests {
     cells.destroy()
   }
 
+  @Test func theFirstElementsAreTheSameOnes() {
+    let array = FixedArray(repeating: 0, count: 5)
+    let first = array.prefix(3)
+    first[2] = 7
+    #expect(first.count == 3 && array[2] == 7 && array.prefix(0).count == 0 && array.prefix(5).count == 5)
+    array.destroy()
+  }
+
+  @Test func rowsDoNotOverlap() {
+    let rows = AtomicRows()
+    for row in UInt8.min...UInt8.max {
+      for column in 0..<AtomicRows.columnCount { rows.store(row, column, UInt64(row) << 8 | UInt64(column)) }
+    }
+    for row in UInt8.min...UInt8.max {
+      for column in 0..<AtomicRows.columnCount { rows.addOneAsOnlyWriter(row, column) }
+    }
+    for row in UInt8.min...UInt8.max {
+      let values = (0..<AtomicRows.columnCount).map { rows.load(row, $0) }
+      #expect(values == (0..<AtomicRows.columnCount).map { (UInt64(row) << 8 | UInt64($0)) + 1 })
+    }
+  }
+
+  @Test func someBitsOfACellAreReplaced() {
+    let cells = AtomicCells(count: 2)
+    cells.store(1, 0xff00)
+    cells.replace(1, 0x0ff0, by: 0x12a5)
+    #expect(cells.load(0) == 0 && cells.load(1) == 0xf2a0)
+    cells.destroy()
+  }
+
   @Test func addingFromSeveralThreadsLosesNothing() {
     let cells = AtomicCells(count: 1)
     DispatchQueue.concurrentPerform(iterations: 4) { _ in

@@ -14,9 +14,9 @@ struct LockWordsTests {
     DispatchQueue.concurrentPerform(iterations: threads) { thread in
       for round in 0..<rounds {
         let index = (round + thread) % 3
-        locks.lock(index)
+        locks[index].lock()
         counts[index] += 1
-        locks.unlock(index)
+        locks[index].unlock()
       }
     }
     #expect(counts[0] + counts[1] + counts[2] == threads * rounds)
@@ -29,16 +29,16 @@ struct LockWordsTests {
     let locks = LockWords(count: 1)
     let counts = FixedArray(repeating: 0, count: 1)
     for _ in 0..<200 {
-      locks.lock(0)
+      locks[0].lock()
       let done = DispatchGroup()
       for _ in 0..<3 {
         DispatchQueue.global().async(group: done) {
-          locks.lock(0)
+          locks[0].lock()
           counts[0] += 1
-          locks.unlock(0)
+          locks[0].unlock()
         }
       }
-      locks.unlock(0)
+      locks[0].unlock()
       done.wait()
     }
     #expect(counts[0] == 600)
@@ -48,24 +48,24 @@ struct LockWordsTests {
 
   @Test func tryingFailsWhileHeld() {
     let locks = LockWords(count: 2)
-    #expect(locks.tryLock(0))
-    #expect(!locks.tryLock(0))
-    #expect(locks.tryLock(1))
-    locks.unlock(0)
-    #expect(locks.tryLock(0))
-    locks.unlock(0)
-    locks.unlock(1)
+    #expect(locks[0].tryLock())
+    #expect(!locks[0].tryLock())
+    #expect(locks[1].tryLock())
+    locks[0].unlock()
+    #expect(locks[0].tryLock())
+    locks[0].unlock()
+    locks[1].unlock()
     locks.destroy()
   }
 
   @Test func stateWordsAreApartFromTheLocks() {
     let locks = LockWords(count: 4)
     for index in 0..<4 { locks.setState(index, UInt32(index) * 1000 + 7) }
-    locks.lock(2)
+    locks[2].lock()
     #expect((0..<4).map { locks.state($0) } == [7, 1007, 2007, 3007])
-    locks.unlock(2)
-    #expect(locks.tryLock(2))
-    locks.unlock(2)
+    locks[2].unlock()
+    #expect(locks[2].tryLock())
+    locks[2].unlock()
     locks.destroy()
   }
 

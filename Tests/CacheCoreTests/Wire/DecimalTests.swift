@@ -1,5 +1,6 @@
 // The readers of decimal numbers: what each accepts, what each refuses, and the values at the edges of their types.
 // Random texts are read a second time by slow and plain code in this file.
+import Foundation
 import Testing
 
 @testable import CacheCore
@@ -28,6 +29,40 @@ struct DecimalTests {
     "000018446744073709551615",
   ])
   func unsigned64Refuses(_ text: String) { #expect(unsigned64(text) == nil) }
+
+  private func few(_ text: [UInt8], _ count: Int) -> UInt32? {
+    let word = text.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    return UInt32(fewDigits: word, count: count)
+  }
+
+  /// Every number of one to four digits, and some of up to eight, with leading zeros and foreign bytes behind.
+  @Test func fewDigitsAreReadAtOnce() {
+    for count in 1...8 {
+      let last = count <= 4 ? Int(pow(10, Double(count))) - 1 : 99_999_999 % Int(pow(10, Double(count)))
+      for value in stride(from: 0, through: last, by: max(1, last / 10_000)) {
+        let digits = String(repeating: "0", count: count - "\(value)".count) + "\(value)"
+        for behind in ["        ", "\r\nget k", "99999999"] {
+          let read = few(bytes(digits + behind), count)
+          #expect(read == UInt32(value), "\(digits)")
+        }
+      }
+    }
+  }
+
+  @Test func fewDigitsRefuseABadByteAtEveryPlace() {
+    for count in [-1, 0, 9, 64] { #expect(few(bytes("12345678"), count) == nil) }
+    for count in 1...8 {
+      for place in 0..<count {
+        for bad in UInt8.min...UInt8.max where bad < 0x30 || bad > 0x39 {
+          for other: UInt8 in [0x30, 0x39] {
+            var text = [UInt8](repeating: other, count: 8)
+            text[place] = bad
+            #expect(few(text, count) == nil, "byte \(bad) at \(place) of \(count)")
+          }
+        }
+      }
+    }
+  }
 
   @Test func unsigned64RefusesABadByteAtEveryPlace() {
     for count in 1...22 {

@@ -5,10 +5,27 @@ import Testing
 @testable import CacheCore
 
 struct TokenizerTests {
+  /// The same by the scanner of long lists, whose words must be the tokenizer's.
+  private func scan(_ line: [UInt8], before: Int, behind: [UInt8]) -> [[UInt8]] {
+    withInput([UInt8](repeating: 0x2e, count: before) + line + behind) { input, _ in
+      let view = InputView(input, end: before + line.count)
+      var words = WordScanner(view, from: before)
+      var cut: [[UInt8]] = []
+      while true {
+        let word = words.next(view)
+        if word.count == 0 { break }
+        cut.append(input.bytes(word.range))
+      }
+      let another = words.next(view)
+      #expect(another.count == 0)
+      return cut
+    }
+  }
+
   /// Cuts the middle of `bytes`, with `behind` standing after the line as the next request would.
   private func cut(_ line: [UInt8], before: Int = 0, behind: [UInt8] = []) -> [[UInt8]] {
     let all = [UInt8](repeating: 0x2e, count: before) + line + behind
-    return withInput(all) { input, _ in
+    let cut = withInput(all) { input, _ in
       var words = Tokenizer(start: before, end: before + line.count)
       var cut: [[UInt8]] = []
       while true {
@@ -18,6 +35,8 @@ struct TokenizerTests {
       }
       return cut
     }
+    #expect(scan(line, before: before, behind: behind) == cut)
+    return cut
   }
 
   private func naive(_ line: [UInt8]) -> [[UInt8]] { line.split(separator: 0x20).map(Array.init) }
@@ -70,6 +89,19 @@ struct TokenizerTests {
     for round in 0..<1000 {
       let line = random.bytes(random.number(0...300))
       #expect(cut(line) == naive(line), "round \(round)")
+    }
+  }
+
+  /// Long words and long gaps, about the ends of the blocks that the scanner looks at.
+  @Test func wordsAcrossBlocks() {
+    for count in [62, 63, 64, 65, 127, 128, 129, 300] {
+      for place in 0..<count {
+        for width in [1, 2, 64, 70] where place + width <= count {
+          var line = [UInt8](repeating: 0x64, count: count)
+          for gap in place..<place + width { line[gap] = 0x20 }
+          #expect(cut(line, before: place % 3, behind: [0x64]) == naive(line), "\(width) at \(place) of \(count)")
+        }
+      }
     }
   }
 
