@@ -20,14 +20,22 @@ extension Engine {
       }
       return true
     }
-    guard hasRoom(item, request) else {
-      if item.holds < Store.maximumHolds { return false }
+    return answer(item, request, key, form, words, isQuiet: isQuiet)
+  }
+
+  /// Composes a live item. Returns false, having done nothing, when the reply has no room for the value.
+  @inline(__always)
+  private mutating func answer(
+    _ item: Item, _ request: FetchRequest, _ key: RawSpan, _ form: ReplyForm, _ words: RawSpan, isQuiet: Bool
+  ) -> Bool {
+    if hasRoom(item, request) {
+      respond(item, request, isNew: false, key, form, words)
+    } else if item.holds < Store.maximumHolds {
+      return false
+    } else {
       // Too many are reading it as it is.
-      _ = consume held
       miss(request, key, form, words, isQuiet: isQuiet)
-      return true
     }
-    respond(item, request, isNew: false, key, form, words)
     return true
   }
 
@@ -59,7 +67,8 @@ extension Engine {
   ) -> Bool {
     guard reply.hasRoom(Session.replyRoomByteCount) else { return false }
     _ = find(key, plain.hash, held)
-    plainMiss(plain, key, words)
+    noteMiss(key, touches: false, countsPrefixes: false)
+    MetaComposer.composeMiss(MetaEcho(plain), words, isQuiet: plain.isQuiet, &reply)
     return true
   }
 
@@ -85,21 +94,47 @@ extension Engine {
     guard reply.hasRoom(Session.replyRoomByteCount) else { return false }
     var request = FetchRequest(key: RequestKey(range: plain.key.range))
     if plain.wantsValue { request.options.insert(.value) }
-    if hasRoom(item, request) {
-      respond(item, request, isNew: false, key, .meta(MetaEcho(plain)), words)
-    } else if item.holds < Store.maximumHolds {
-      return false
-    } else {
-      // Too many are reading it as it is.
-      plainMiss(plain, key, words)
+    return answer(item, request, key, .meta(MetaEcho(plain)), words, isQuiet: plain.isQuiet)
+  }
+
+  /// Looks up the key of a plain packet of `input`, whose header stands before it, while nobody observes. Returns
+  /// false, having done nothing, when the reply has no room for the answer.
+  @inline(always)
+  mutating func fetchPacket(_ key: HashedKey, _ input: borrowing InputView) -> Bool {
+    let header = BinaryHeader(input.span, at: key.part.range.start &- BinaryHeader.byteCount)
+    let held = store.value.locks.lock(key.hash)
+    guard let found = store.value.findLive(input[key.part], key.hash, now: now, held) else {
+      return fetchInVain(header, key, input[key.part], held)
     }
+    let contents = found.contents
+    guard contents.flags.isDisjoint(with: [.stale, .tokenSent, .chunked]), contents.valueByteCount <= gatherThreshold
+    else { return fetchUnusual(found.item.ref, header, input[key.part], held) }
+    guard BinaryComposer.composeHit(contents, cas: found.item.cas, header, &reply) else { return false }
+    counters.addGetHit(segmentNumber: contents.segmentNumber, slabClass: store.value.slabs.slabClass(of: found.item))
+    store.value.bump(found.item, contents.head, now: now)
     return true
   }
 
   @inline(never)
-  private mutating func plainMiss(_ plain: PlainLine, _ key: RawSpan, _ words: RawSpan) {
-    noteMiss(key, touches: false, countsPrefixes: false)
-    MetaComposer.composeMiss(MetaEcho(plain), words, isQuiet: plain.isQuiet, &reply)
+  private mutating func fetchInVain(
+    _ header: BinaryHeader, _ key: HashedKey, _ bytes: RawSpan, _ held: borrowing ItemLockHeld
+  ) -> Bool {
+    guard reply.hasRoom(Session.replyRoomByteCount) else { return false }
+    _ = find(bytes, key.hash, held)
+    noteMiss(bytes, touches: false)
+    BinaryComposer.composeMiss(bytes, header, isQuiet: header.knownOpcode?.isQuiet == true, &reply)
+    return true
+  }
+
+  @inline(never)
+  private mutating func fetchUnusual(
+    _ found: ItemRef, _ header: BinaryHeader, _ key: RawSpan, _ held: borrowing ItemLockHeld
+  ) -> Bool {
+    guard reply.hasRoom(Session.replyRoomByteCount) else { return false }
+    let request = FetchRequest(key: RequestKey(range: .none), options: .value)
+    return answer(
+      store.value.arena.item(found), request, key, .binary(header), key,
+      isQuiet: header.knownOpcode?.isQuiet == true)
   }
 
   @inline(__always)
@@ -139,8 +174,7 @@ extension Engine {
         if sendsValue, !isGathered { cursor.appendLineEnd() }
         endsLine = isGathered
       case .binary(let header):
-        BinaryComposer.composeHit(
-          item, withValue: sendsValue, withKey: header.knownOpcode?.repeatsKey == true, header, &cursor)
+        BinaryComposer.composeHit(item, withValue: sendsValue, header, &cursor)
         if copied > 0 { cursor.append(item.inlineValue) }
       case .text: break
       }

@@ -7,6 +7,7 @@ extension Session {
   mutating func binaryPackets(
     _ engine: inout Engine, _ input: RawSpan, _ position: inout Int, _ end: Int
   ) -> NextStep? {
+    if requestsPerEvent == 0, !engine.isObserved, answersPlainPackets(&engine, input, &position, end) { return nil }
     guard end &- position >= BinaryHeader.byteCount else {
       // One byte tells already that it is no packet.
       guard input.byte(at: position) == BinaryHeader.requestMagic else { return close(&position, end) }

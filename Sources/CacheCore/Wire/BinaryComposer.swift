@@ -108,17 +108,38 @@ enum BinaryComposer {
     }
   }
 
-  /// The part of a hit before the value: header, client flags, and the key when it is asked for.
+  /// The part of a hit before the value: header, client flags, and the key when the opcode repeats it.
+  @inline(__always)
+  static func composeHit(_ item: Item, withValue: Bool, _ request: BinaryHeader, _ cursor: inout ReplyCursor) {
+    composeHit(
+      item.key, clientFlags: item.clientFlags, cas: item.cas, valueByteCount: withValue ? item.valueByteCount : 0,
+      request, &cursor)
+  }
+
+  /// A hit with its value, which lies in one piece. False when there is no room for it.
   @inline(__always)
   static func composeHit(
-    _ item: Item, withValue: Bool, withKey: Bool, _ request: BinaryHeader, _ cursor: inout ReplyCursor
+    _ contents: ItemContents, cas: UInt64, _ request: BinaryHeader, _ reply: inout ReplyBuffer
+  ) -> Bool {
+    reply.composeIfRoom(longestPacketByteCount, contents.value, end: 0, endByteCount: 0) { cursor in
+      composeHit(
+        contents.key, clientFlags: contents.clientFlags, cas: cas, valueByteCount: contents.valueByteCount, request,
+        &cursor)
+    }
+  }
+
+  @inline(__always)
+  private static func composeHit(
+    _ key: RawSpan, clientFlags: UInt32, cas: UInt64, valueByteCount: Int, _ request: BinaryHeader,
+    _ cursor: inout ReplyCursor
   ) {
-    let keyByteCount = withKey ? item.keyByteCount : 0
+    let repeatsKey = request.knownOpcode?.repeatsKey == true
+    let keyByteCount = repeatsKey ? key.byteCount : 0
     composeHeader(
-      request, keyByteCount: keyByteCount, extrasByteCount: 4,
-      bodyByteCount: 4 &+ keyByteCount &+ (withValue ? item.valueByteCount : 0), cas: item.cas, &cursor)
-    cursor.append(halfWord: item.clientFlags.byteSwapped)
-    if withKey { cursor.append(item.key) }
+      request, keyByteCount: keyByteCount, extrasByteCount: 4, bodyByteCount: 4 &+ keyByteCount &+ valueByteCount,
+      cas: cas, &cursor)
+    cursor.append(halfWord: clientFlags.byteSwapped)
+    if repeatsKey { cursor.append(key: key) }
   }
 
   /// A miss: the opcodes that repeat the key do so instead of the text.

@@ -38,6 +38,27 @@ struct BinaryHeader: Equatable {
     cas = input.word(at: start &+ 16).byteSwapped
   }
 
+  /// How long the key is of a packet that is a get and nothing else, whose header begins the block; 0 for any other.
+  @inline(__always)
+  static func plainKeyByteCount(_ block: borrowing InputBlock) -> Int {
+    let first = block.word(at: 0)
+    let opcode = UInt8(truncatingIfNeeded: first &>> 8)
+    let keyByteCount = UInt16(truncatingIfNeeded: first &>> 16).byteSwapped
+    guard UInt8(truncatingIfNeeded: first) == requestMagic, opcode < 16, plainOpcodes &>> UInt16(opcode) & 1 != 0,
+      // No extras.
+      first &>> 32 & 0xff == 0, keyByteCount <= TextParser.longestKeyByteCount,
+      UInt32(truncatingIfNeeded: block.word(at: 8)).byteSwapped == keyByteCount
+    else { return 0 }
+    return Int(keyByteCount)
+  }
+
+  /// A bit for each of the gets. The compiler makes a constant of it.
+  @inline(__always)
+  private static var plainOpcodes: UInt16 {
+    func bit(_ opcode: BinaryOpcode) -> UInt16 { 1 &<< UInt16(opcode.rawValue) }
+    return bit(.get) | bit(.getQ) | bit(.getK) | bit(.getKQ)
+  }
+
   /// Negative when the header lies.
   @inline(__always)
   var valueByteCount: Int { bodyByteCount &- keyByteCount &- extrasByteCount }
