@@ -227,9 +227,9 @@ bench-compare: build bench-packages ## This tree against another commit, interle
 	  --server base=.build/base/build/release/swiftcached --server memcached=/usr/bin/memcached --server floor=floor
 	$(BENCH) --callgrind --server now=$(BINARY) --server base=.build/base/build/release/swiftcached
 
-bench-instructions: build bench-packages ## Instructions per request, counted by callgrind; repeatable.
+bench-instructions: build bench-packages ## Instructions per request, and by source file, counted by callgrind; repeatable.
 	$(RELEASE) --product swiftcached-bench
-	$(BENCH) --callgrind
+	$(BENCH) --by-file
 
 # $(call measure_memory,RUN): one of the runs that ask what a server makes of its memory.
 define measure_memory

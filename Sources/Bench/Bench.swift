@@ -88,6 +88,7 @@ enum Bench {
       done.append((row, costs))
     }
     LoadHost.printOutput(Report.instructionTable(choices.map(\.name), done))
+    if options.countsByFile { LoadHost.printOutput(Report.fileTable(done.map { ($0.row, $0.costs[0]?.files) })) }
   }
 
   /// Counts the cases that have limits, for the first server.

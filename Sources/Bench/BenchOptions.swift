@@ -16,6 +16,8 @@ struct BenchOptions: Sendable {
   var isPinned = true
   var isQuick = false
   var countsInstructions = false
+  /// Also tells from which source files the first server's instructions come.
+  var countsByFile = false
   var jsonPath: String?
   /// The file that says what a request may cost.
   var limitsPath: String?
@@ -50,6 +52,9 @@ struct BenchOptions: Sendable {
       case "--no-pin": isPinned = false
       case "--quick": isQuick = true
       case "--callgrind": countsInstructions = true
+      case "--by-file":
+        countsByFile = true
+        countsInstructions = true
       case "-h", "--help": showsHelp = true
       default: throw BenchFailure.usage("unknown option \(word)")
       }
@@ -135,6 +140,7 @@ struct BenchOptions: Sendable {
         --pin, --no-pin         servers on processor 0 and load on processor 1 (default where there are two), or free
         --quick                 two short rounds, without the cases that fill a large server: about 20 seconds
         --callgrind             count instructions per request with valgrind (one thread) instead of measuring
+        --by-file               count, and tell for the first server which source files the instructions come from
         --limits FILE           count, for the first server alone, and fail when a request costs more than FILE says
         --history FILE          measure and count, and append one JSON line for each case to FILE
         --label TEXT            what the line says of the first server, for example its commit

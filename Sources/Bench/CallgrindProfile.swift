@@ -7,6 +7,8 @@ struct CallgrindProfile: Equatable {
   var heapCalls = 0.0
   /// Calls that count a reference up or down.
   var referenceCounts = 0.0
+  /// Where the instructions come from; empty unless that was asked for.
+  var files = FileCosts()
 
   init() {}
 
@@ -67,6 +69,7 @@ struct CallgrindProfile: Equatable {
     costs.instructions = (instructions - other.instructions) / count
     costs.heapCalls = max(0, heapCalls - other.heapCalls) / count
     costs.referenceCounts = max(0, referenceCounts - other.referenceCounts) / count
+    costs.files = files.costs(beyond: other.files, count: count)
     return costs
   }
 

@@ -33,7 +33,9 @@ struct InstructionCount {
     var load = try LoadGenerator(server, row, options)
     _ = try load.run(pool, batches: batches, timeoutSeconds: 5 * options.timeoutSeconds)
     let report = server.stop()
-    let profile = CallgrindProfile(String(decoding: try LoadHost.contents(ofFile: profilePath), as: UTF8.self))
+    let text = String(decoding: try LoadHost.contents(ofFile: profilePath), as: UTF8.self)
+    var profile = CallgrindProfile(text)
+    if options.countsByFile { profile.files = FileCosts(text) }
     // Every server has asked for memory when it started.
     guard profile.instructions > 0, profile.heapCalls > 0 else {
       throw BenchFailure.failed("\(choice.name): callgrind wrote no total or no calls; it says\n\(report.suffix(400))")

@@ -133,6 +133,24 @@ enum Report {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  /// Which source files, or libraries, the instructions come from: those with at least one a request in any case, most
+  /// first.
+  static func fileTable(_ cases: [(row: LoadCase, costs: FileCosts?)]) -> String {
+    var most: [String: Double] = [:]
+    for (_, costs) in cases {
+      for (file, cost) in costs?.instructions ?? [:] { most[file] = max(most[file] ?? 0, cost) }
+    }
+    let files = most.filter { $0.value >= 1 }.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
+    let nameWidth = (files.map(\.count).max() ?? 0) + 1
+    var lines = ["", "Instructions by source file:"]
+    lines.append("".padded(to: nameWidth) + cases.map { $0.row.name.padded(left: width) }.joined())
+    for file in files {
+      let cells = cases.map { ($0.costs?.instructions[file] ?? 0).text(digits: 1).padded(left: width) }
+      lines.append(file.padded(to: nameWidth) + cells.joined())
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
   /// One line of JSON: the instruction counts of a case.
   static func instructionJSON(_ row: LoadCase, _ names: [String], _ costs: [CallgrindProfile?]) -> String {
     let parts = zip(names, costs).map { name, costs in
