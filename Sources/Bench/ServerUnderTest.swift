@@ -48,7 +48,7 @@ final class ServerUnderTest {
   /// Starts the server with `-t threads -m memoryMegabytes` and waits until it accepts connections. `wrapper` goes
   /// before the program (valgrind and its options), `moreArguments` after all others.
   init(
-    _ choice: ServerChoice, threads: Int, memoryMegabytes: Int = 1024, floorSizes: FloorSizes?, wrapper: [String] = [],
+    _ choice: ServerChoice, threads: Int, memoryMegabytes: Int, floorSizes: FloorSizes?, wrapper: [String] = [],
     moreArguments: [String] = [], startSeconds: Int = 10
   ) throws {
     self.choice = choice
