@@ -51,7 +51,7 @@ struct InstructionCount {
     func start(_ moreArguments: [String]) throws -> ServerUnderTest {
       try ServerUnderTest(
         choice, threads: 1, memoryMegabytes: row.memoryMegabytes, floorSizes: nil, wrapper: wrapper,
-        moreArguments: moreArguments, startSeconds: 60)
+        moreArguments: moreArguments)
     }
     do {
       return try start(["-c", "\(allowed)"])
