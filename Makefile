@@ -40,8 +40,8 @@ TOOLS_UNPACKED := collectd-core monitoring-plugins-contrib munin-plugins-core mu
 SCALE_OUT_PACKAGES := nutcracker python3-pylibmc
 
 .PHONY: help build run test test-release check format asan tsan sim fuzz fuzz-minimise fuzz-program watcher-soak \
-	large-soak expiry-soak growth-soak restart-soak churn-soak start-stop scale hotkey connections quiet bench bench-quick bench-instructions bench-limits \
-	bench-history bench-compare hitrate density shift debug-server \
+	large-soak expiry-soak growth-soak restart-soak churn-soak start-stop scale hotkey connections quiet bench bench-quick bench-big \
+	bench-instructions bench-limits bench-history bench-compare hitrate density shift debug-server \
 	debug-verbs-test install clean clients clients-quick build-packages test-packages bench-packages clients-packages \
 	deb deb-test image-test unit-test tools tools-quick scale-out shell-check
 
@@ -208,6 +208,11 @@ bench: build bench-packages ## Ours and Debian's memcached in turn on the same l
 bench-quick: build bench-packages ## The same in a quarter of a minute; numbers to be taken lightly.
 	$(RELEASE) --product swiftcached-bench
 	$(BENCH) --quick
+
+bench-big: CASES = mget100-20m,pget50-20m,pmg50-20m
+bench-big: build bench-packages ## Gets out of 20 million keys; ten minutes, needs 10 GB of memory.
+	$(RELEASE) --product swiftcached-bench
+	$(BENCH) --rounds $(ROUNDS) --cases $(CASES)
 
 bench-limits: build bench-packages ## What a request costs in instructions, within Tests/bench-limits.txt.
 	$(RELEASE) --product swiftcached-bench

@@ -25,7 +25,7 @@ struct InstructionCount {
 
   /// The profile of a whole server life with that many batches.
   private func collect(_ choice: ServerChoice, _ row: LoadCase, batches: Int) throws -> CallgrindProfile {
-    let server = try start(choice)
+    let server = try start(choice, row)
     defer { LoadHost.remove(file: profilePath) }
     let keyCount = min(row.keyCount, 10_000)
     try server.fill(row, keyCount: keyCount, options)
@@ -45,16 +45,20 @@ struct InstructionCount {
 
   /// Starts the server under callgrind with one worker. memcached sets its file limit to `-c`, which valgrind allows
   /// only for exactly its own limit; so that is tried first, and no `-c` after it.
-  private func start(_ choice: ServerChoice) throws -> ServerUnderTest {
+  private func start(_ choice: ServerChoice, _ row: LoadCase) throws -> ServerUnderTest {
     let wrapper = ["valgrind", "--tool=callgrind", "--callgrind-out-file=\(profilePath)"]
     let limits = LoadHost.openFileLimits
     let valgrindReservedFiles = 12
     let allowed = min(limits.soft, limits.hard - valgrindReservedFiles)
+    func start(_ moreArguments: [String]) throws -> ServerUnderTest {
+      try ServerUnderTest(
+        choice, threads: 1, memoryMegabytes: row.memoryMegabytes, floorSizes: nil, wrapper: wrapper,
+        moreArguments: moreArguments)
+    }
     do {
-      return try ServerUnderTest(
-        choice, threads: 1, floorSizes: nil, wrapper: wrapper, moreArguments: ["-c", "\(allowed)"], startSeconds: 60)
+      return try start(["-c", "\(allowed)"])
     } catch BenchFailure.serverDidNotStart {
-      return try ServerUnderTest(choice, threads: 1, floorSizes: nil, wrapper: wrapper, startSeconds: 60)
+      return try start([])
     }
   }
 }

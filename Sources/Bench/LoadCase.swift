@@ -23,6 +23,8 @@ struct LoadCase: Sendable {
   /// Keys stored before the measuring starts; requests draw from them at random.
   let keyCount: Int
   let valueByteCount: Int
+  /// The servers' `-m`: room for all keys, so that nothing is evicted.
+  let memoryMegabytes: Int
   /// Writes of one round; a round takes about a second with a server like memcached.
   let batchesPerRound: Int
   /// Part of a run that names no cases; the others belong to a sub-command.
@@ -38,8 +40,8 @@ struct LoadCase: Sendable {
 
   init(
     _ name: String, _ summary: String, _ operation: LoadOperation, form: WireForm = .text, keysPerGet: Int = 1,
-    depth: Int = 1, keyCount: Int = 100_000, valueByteCount: Int = 100, batchesPerRound: Int,
-    isRegular: Bool = true, isQuick: Bool = true, isInstructionCounted: Bool = true
+    depth: Int = 1, keyCount: Int = 100_000, valueByteCount: Int = 100, memoryMegabytes: Int = 1024,
+    batchesPerRound: Int, isRegular: Bool = true, isQuick: Bool = true, isInstructionCounted: Bool = true
   ) {
     self.name = name
     self.summary = summary
@@ -49,6 +51,7 @@ struct LoadCase: Sendable {
     self.depth = depth
     self.keyCount = keyCount
     self.valueByteCount = valueByteCount
+    self.memoryMegabytes = memoryMegabytes
     self.batchesPerRound = batchesPerRound
     self.isRegular = isRegular
     self.isQuick = isQuick && isRegular
@@ -74,6 +77,11 @@ struct LoadCase: Sendable {
     LoadCase(
       "mget100-2m", "get of 100 keys out of 2 million", .get, keysPerGet: 100, keyCount: 2_000_000,
       batchesPerRound: 10_000, isQuick: false, isInstructionCounted: false),
+    .large("mget100-20m", "get of 100 keys out of 20 million", keysPerGet: 100, batchesPerRound: 10_000),
+    .large("pget50-20m", "50 gets in one write, out of 20 million keys", depth: 50, batchesPerRound: 12_000),
+    .large(
+      "pmg50-20m", "50 meta gets in one write, out of 20 million keys", form: .meta, depth: 50,
+      batchesPerRound: 12_000),
     LoadCase(
       "hotget50", "50 gets of the same key in one write", .get, depth: 50, keyCount: 1, batchesPerRound: 4_000,
       isRegular: false, isInstructionCounted: false),
@@ -87,4 +95,15 @@ struct LoadCase: Sendable {
       "pget500", "500 gets in one write", .get, depth: 500, batchesPerRound: 1_000, isRegular: false,
       isInstructionCounted: false),
   ]
+
+  /// Gets out of so many keys that hardly a line of memory is in a cache when it is wanted: a round asks for 600,000 of
+  /// them or more, whose buckets and items are 150 MB.
+  private static func large(
+    _ name: String, _ summary: String, form: WireForm = .text, keysPerGet: Int = 1, depth: Int = 1,
+    batchesPerRound: Int
+  ) -> LoadCase {
+    LoadCase(
+      name, summary, .get, form: form, keysPerGet: keysPerGet, depth: depth, keyCount: 20_000_000,
+      memoryMegabytes: 5120, batchesPerRound: batchesPerRound, isRegular: false, isInstructionCounted: false)
+  }
 }

@@ -70,10 +70,11 @@ struct Measurement {
     pinIfWanted(Processors.server)
     defer { pinIfWanted(Processors.load) }
     let server = try ServerUnderTest(
-      choice, threads: options.threadCount, floorSizes: sizes, moreArguments: options.connectionArguments)
+      choice, threads: options.threadCount, memoryMegabytes: row.memoryMegabytes, floorSizes: sizes,
+      moreArguments: options.connectionArguments)
     pinIfWanted(Processors.load)
     try server.fill(row, keyCount: row.keyCount, options)
-    try server.settle()
+    try server.settle(holding: row.keyCount)
     return server
   }
 
@@ -145,5 +146,32 @@ extension ServerUnderTest {
       _ = try load.run(pool, batches: pool.count, timeoutSeconds: options.timeoutSeconds)
       key += pool.keyCount
     }
+  }
+
+  /// Waits until the hash table has grown to what was stored and the other background work is done. Throws when a key
+  /// is missing: gets that miss would cost less than those that were to be measured.
+  func settle(holding keyCount: Int) throws {
+    guard !choice.isFloor else { return }
+    var link = try ServerLink(label: choice.name, port: port)
+    let deadline = LoadHost.nowNanoseconds() + Self.growthSeconds * 1_000_000_000
+    while try link.stats()["hash_is_expanding"] == 1 {
+      guard LoadHost.nowNanoseconds() < deadline else {
+        throw BenchFailure.failed("\(choice.name): the hash table still grows after \(Self.growthSeconds) seconds")
+      }
+      LoadHost.sleep(milliseconds: 50)
+    }
+    try settle()
+    if let loss = Self.loss(of: keyCount, stats: try link.stats()) {
+      throw BenchFailure.failed("\(choice.name): \(loss)")
+    }
+  }
+
+  private static let growthSeconds: UInt64 = 60
+
+  /// What `stats` says against `keyCount` keys being held, all that were ever stored; nil when they are.
+  static func loss(of keyCount: Int, stats: [String: Int]) -> String? {
+    let (held, evicted) = (stats["curr_items"] ?? 0, stats["evictions"] ?? 0)
+    guard held != keyCount || evicted > 0 else { return nil }
+    return "\(keyCount) keys were stored, \(held) are held, \(evicted) were evicted: the case needs another -m"
   }
 }

@@ -45,11 +45,14 @@ final class ServerUnderTest {
   let port: UInt16
   private var process: LoadProcess
 
+  /// Under valgrind a start takes seconds, and with -L every page is touched before.
+  private static let startSeconds: UInt64 = 60
+
   /// Starts the server with `-t threads -m memoryMegabytes` and waits until it accepts connections. `wrapper` goes
   /// before the program (valgrind and its options), `moreArguments` after all others.
   init(
-    _ choice: ServerChoice, threads: Int, memoryMegabytes: Int = 1024, floorSizes: FloorSizes?, wrapper: [String] = [],
-    moreArguments: [String] = [], startSeconds: Int = 10
+    _ choice: ServerChoice, threads: Int, memoryMegabytes: Int, floorSizes: FloorSizes?, wrapper: [String] = [],
+    moreArguments: [String] = []
   ) throws {
     self.choice = choice
     port = try LoadSockets.freePort()
@@ -63,7 +66,7 @@ final class ServerUnderTest {
       words += choice.words.dropFirst() + moreArguments
     }
     process = try LoadProcess(words)
-    try waitUntilAccepting(startSeconds)
+    try waitUntilAccepting()
   }
 
   func processorNanoseconds() throws -> UInt64 { try process.processorNanoseconds() }
@@ -96,8 +99,8 @@ final class ServerUnderTest {
     return text
   }
 
-  private func waitUntilAccepting(_ seconds: Int) throws {
-    let deadline = LoadHost.nowNanoseconds() + UInt64(seconds) * 1_000_000_000
+  private func waitUntilAccepting() throws {
+    let deadline = LoadHost.nowNanoseconds() + Self.startSeconds * 1_000_000_000
     while process.isRunning() && LoadHost.nowNanoseconds() < deadline {
       if LoadHost.isInterrupted { throw BenchFailure.interrupted }
       var probe = LoadSockets()

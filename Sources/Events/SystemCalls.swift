@@ -3,11 +3,6 @@
 import CSystem
 import Glibc
 
-/// What the system said no to, in words.
-public struct FileFailure: Error {
-  public let text: String
-}
-
 public enum SystemCalls {
   public static func errorText(_ number: Int32) -> String {
     // Rule 8: strerror's text is copied before anybody can change it.
@@ -189,26 +184,6 @@ public enum SystemCalls {
     // Rule 3: the array's own bounds.
     let count = unsafe bytes.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
     return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
-  }
-
-  /// All bytes of a file, or the system's reason; what is longer than `limit` is refused.
-  public static func contents(ofFile path: String, limit: Int) -> Result<[UInt8], FileFailure> {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return .failure(FileFailure(text: errorText(errno))) }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var piece = [UInt8](repeating: 0, count: 64 << 10)
-    while bytes.count <= limit {
-      // Rule 3: the array's own bounds.
-      let count = unsafe piece.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
-      if count == 0 { return .success(bytes) }
-      if count > 0 {
-        bytes += piece[..<count]
-      } else if errno != EINTR {
-        return .failure(FileFailure(text: errorText(errno)))
-      }
-    }
-    return .failure(FileFailure(text: "larger than \(limit) bytes"))
   }
 
   public static func removeFile(_ path: String) { _ = unsafe unlink(path) }

@@ -6,20 +6,6 @@ import Events
 import Options
 import TLS
 
-/// What a listener asks of TLS clients.
-struct ListenerTLS: Sendable {
-  /// nil: what the settings say.
-  var verification: ClientCertificate?
-}
-
-/// A listener, and what its clients may speak.
-struct Listener: Sendable {
-  let listening: ListeningSocket
-  let wire: WireProtocol
-  /// nil: no TLS.
-  var tls: ListenerTLS?
-}
-
 struct Acceptor: ~Copyable {
   private let listeners: [Listener]
   private let mailboxes: [Mailbox]

@@ -51,17 +51,22 @@ struct AuthenticationSource: Sendable {
   }
 
   private static func accounts(_ path: String, _ form: Accounts.Form) throws(StartFailure) -> Accounts {
-    let bytes: [UInt8]
-    switch SystemCalls.contents(ofFile: path, limit: Accounts.largestFileByteCount) {
-    case .success(let contents): bytes = contents
-    case .failure(let failure):
-      throw StartFailure(
-        message: "Could not open authfile [\(path)] for reading, error \(failure.text)", exitStatus: 1)
-    }
+    let bytes = try contents(ofFile: path)
     do {
       return try Accounts(bytes, form)
     } catch {
       throw StartFailure(message: text(error, path, form), exitStatus: 1)
+    }
+  }
+
+  private static func contents(ofFile path: String) throws(StartFailure) -> [UInt8] {
+    do throws(FileFailure) {
+      let bytes = try WholeFile.read(path, limit: Accounts.largestFileByteCount, acceptsPipes: true)
+      guard let bytes else { throw FileFailure.noSuchFile }
+      return bytes
+    } catch {
+      throw StartFailure(
+        message: "Could not open authfile [\(path)] for reading, error \(error.text)", exitStatus: 1)
     }
   }
 

@@ -1,6 +1,6 @@
 // The server as a whole: starts everything in the reference's order (section 8.6), runs the main thread's loop
 // (accepting, signals, the clock), and stops everything. Options are read and checked before it is made; errors here
-// end the process with a message and the reference's exit status.
+// end the process with a message and the reference's exit status. What is listened on is opened by Listeners.
 import CacheCore
 import Events
 import Options
@@ -25,8 +25,7 @@ public struct CacheServer: ~Copyable {
   private let mainCounters: CounterSet
   private let maintenance: Maintenance
   private var threads: [Thread] = []
-  private var listeners: [Listener] = []
-  private var datagramSockets: [Listener] = []
+  private var listeners: Listeners
   private let watchers: Watchers
   private let tls: TLSService?
   private let loop: EventLoop
@@ -44,6 +43,7 @@ public struct CacheServer: ~Copyable {
   ) {
     self.tls = tls
     self.settings = settings
+    listeners = Listeners(settings)
     self.authentication = authentication
     self.restart = restart
     self.manager = manager
@@ -194,18 +194,9 @@ public struct CacheServer: ~Copyable {
     threads.append(thread)
   }
 
-  // Listening.
-
   private mutating func listen() throws(StartFailure) {
-    if manager.passedDescriptorCount > 0 {
-      try adoptPassed()
-    } else if let path = settings.unixSocketPath {
-      try listen(onPath: path, settings.bindingProtocol)
-    } else {
-      let addresses = settings.listenAddresses.isEmpty ? [ListenAddress()] : settings.listenAddresses
-      for address in addresses { try listen(on: address) }
-    }
-    for listener in listeners {
+    try listeners.open(manager)
+    for listener in listeners.streams {
       let listening = listener.listening
       host.noteListener(listening.socket.descriptor, address: listening.address)
       if settings.verbosity > 1 {
@@ -213,81 +204,13 @@ public struct CacheServer: ~Copyable {
       }
     }
     shareDatagramSockets()
-    writePortFile()
-  }
-
-  /// Listeners that were opened for us take the place of all of our own; they speak what -B and -Z say.
-  private mutating func adoptPassed() throws(StartFailure) {
-    for index in 0..<manager.passedDescriptorCount {
-      do {
-        let (listening, isDatagram) = try Listening.adoptPassed(index)
-        var listener = Listener(listening: listening, wire: WireProtocol(settings.bindingProtocol))
-        if !listening.isUnix, !isDatagram { listener.tls = listenerTLS(ListenAddress()) }
-        if isDatagram { datagramSockets.append(listener) } else { listeners.append(listener) }
-      } catch {
-        throw StartFailure(message: error.text, exitStatus: ExitStatus.systemError)
-      }
-    }
-  }
-
-  private mutating func listen(on address: ListenAddress) throws(StartFailure) {
-    let binding = address.bindingProtocol ?? settings.bindingProtocol
-    if let path = address.unixPath { return try listen(onPath: path, binding) }
-    let port = address.port ?? settings.port
-    do {
-      if port != 0 {
-        let listenerTLS = listenerTLS(address)
-        listeners += try Listening.openTCP(host: address.host, port: port, backlog: settings.listenBacklog).map {
-          Listener(listening: $0, wire: WireProtocol(binding), tls: listenerTLS)
-        }
-      }
-    } catch {
-      throw failure("TCP port \(port)", error)
-    }
-    do {
-      if settings.udpPort != 0 {
-        datagramSockets += try Listening.openUDP(host: address.host, port: settings.udpPort).map {
-          Listener(listening: $0, wire: WireProtocol(binding))
-        }
-      }
-    } catch {
-      throw failure("UDP port \(settings.udpPort)", error)
-    }
-  }
-
-  /// How TLS is spoken on the TCP listeners of an address; nil: not at all.
-  private func listenerTLS(_ address: ListenAddress) -> ListenerTLS? {
-    guard settings.tls.isEnabled else { return nil }
-    return switch address.tls {
-    case .some(.none): nil
-    case .basic: ListenerTLS(verification: .notAsked)
-    case .mutual: ListenerTLS(verification: .required)
-    case nil: ListenerTLS(verification: nil)
-    }
-  }
-
-  private func failure(_ port: String, _ error: ListenError) -> StartFailure {
-    let what = settings.listenText.map { "one of interface(s) \($0)" } ?? port
-    return StartFailure(
-      message: "\(error.text)\nfailed to listen on \(what): \(SystemCalls.errorText(error.errorNumber))",
-      exitStatus: ExitStatus.systemError)
-  }
-
-  private mutating func listen(onPath path: String, _ binding: BindingProtocol) throws(StartFailure) {
-    do {
-      let listening = try Listening.openUnix(
-        path: path, mode: settings.unixSocketMask, backlog: settings.listenBacklog)
-      listeners.append(Listener(listening: listening, wire: WireProtocol(binding)))
-    } catch {
-      throw StartFailure(
-        message: "failed to listen on UNIX socket: \(path): \(error.text)", exitStatus: ExitStatus.systemError)
-    }
+    listeners.writePortFile()
   }
 
   /// Every worker receives from every UDP socket, through a descriptor of its own; with several `-l` addresses each
   /// socket belongs to one worker (reference, section 5.1).
   private func shareDatagramSockets() {
-    for (index, service) in datagramSockets.enumerated() {
+    for (index, service) in listeners.datagrams.enumerated() {
       let isShared = settings.listenAddresses.count <= 1
       let receivers = isShared ? mailboxes[...] : mailboxes[(index % mailboxes.count)...].prefix(1)
       for (number, mailbox) in receivers.enumerated() {
@@ -298,24 +221,12 @@ public struct CacheServer: ~Copyable {
     }
   }
 
-  /// MEMCACHED_PORT_FILENAME: where test suites look for kernel-chosen ports.
-  private func writePortFile() {
-    guard let path = SystemCalls.environment("MEMCACHED_PORT_FILENAME") else { return }
-    func lines(_ transport: String, _ listeners: [Listener]) -> String {
-      listeners.map(\.listening).filter { !$0.isUnix }.map {
-        "\(transport) \($0.address.contains("6:[") ? "INET6" : "INET"): \($0.port)\n"
-      }.joined()
-    }
-    _ = SystemCalls.replaceFile(
-      path, temporary: path + ".lck", text: lines("TCP", listeners) + lines("UDP", datagramSockets))
-  }
-
   // Running.
 
   /// Serves until a signal says stop, then closes everything.
   public consuming func run() throws(StartFailure) {
     var acceptor = Acceptor(
-      listeners, mailboxes: mailboxes, connections: connections, counters: mainCounters, settings: settings)
+      listeners.streams, mailboxes: mailboxes, connections: connections, counters: mainCounters, settings: settings)
     var registrations = Slots<Registration>()
     try watch(loop.registerTimer(everyMilliseconds: 1000, token: CacheServer.clockToken), &registrations)
     for signal in Signal.handled {
@@ -365,7 +276,7 @@ public struct CacheServer: ~Copyable {
   }
 
   private func watchListeners(_ registrations: inout Slots<Registration>) throws(StartFailure) {
-    for (index, listener) in listeners.enumerated() {
+    for (index, listener) in listeners.streams.enumerated() {
       try watch(loop.register(listener.listening.socket.descriptor, .readable, token: UInt64(index)), &registrations)
     }
   }
@@ -409,7 +320,7 @@ public struct CacheServer: ~Copyable {
     maintenance.stop()
     for mailbox in mailboxes { mailbox.stop() }
     watchers.stop()
-    for listener in listeners { listener.listening.socket.close() }
+    listeners.close()
     for thread in threads { thread.join() }
     restart?.save(store, clock)
   }

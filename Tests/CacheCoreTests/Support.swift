@@ -1,33 +1,12 @@
-// What the core's tests share: a seeded random source, byte buffers from text, and a store with a clock that is moved
-// by hand. Everything random here comes from a seed that a failing test names, so every failure can be played again.
-// No sockets, no threads, no real time.
+// What the core's tests share: byte buffers from text, and a store with a clock that is moved by hand. Everything
+// random here comes from a seed that a failing test names, so every failure can be played again. No sockets, no
+// threads, no real time.
 import Foundation
+import TestSupport
 
 @testable import CacheCore
 
-/// SplitMix64 (Steele, Lea, Flood, 2014): small, good enough for test data, the same on every machine.
-struct SeededRandom: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-
-  mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self) }
-  mutating func isOne(in count: Int) -> Bool { number(1...count) == 1 }
-  mutating func pick<Element>(_ elements: [Element]) -> Element { elements[number(0...(elements.count - 1))] }
-  mutating func bytes(_ count: Int) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(count + 8)
-    while bytes.count < count { withUnsafeBytes(of: next()) { bytes += $0 } }
-    return Array(bytes.prefix(count))
-  }
-}
+typealias SeededRandom = TestSupport.SeededRandom
 
 /// The number that an environment variable gives, for longer runs than the default ones.
 func environmentNumber(_ name: String) -> UInt64? {

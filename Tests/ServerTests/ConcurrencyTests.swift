@@ -25,7 +25,7 @@ extension ServerSuite {
 
       init(port: UInt16, seed: Int, keyCount: Int) throws {
         socket = try TextClient(port: port)
-        random = SeededRandom(UInt64(seed))
+        random = SeededRandom(seed: UInt64(seed))
         self.keyCount = keyCount
       }
 

@@ -18,7 +18,7 @@ extension ServerSuite {
     @Test func twentyMegabytesOfRandomBytes() throws {
       let server = try ServerProcess(arguments: ["-t", "2"])
       let facts = ProcessFacts(server)
-      var random = SeededRandom(1)
+      var random = SeededRandom(seed: 1)
       let sent = try (0..<200).map { _ -> Int in
         let socket = try PlainSocket(.ipv4(server.port))
         return socket.send(random.bytes(100_000)) ? 1 : 0
@@ -38,7 +38,7 @@ extension ServerSuite {
       let others =
         "a b c dd noreply items slabs sizes conns settings detail on dump cachedump reset mg mn ms me watch lru"
       let words = "\(verbs) \(numbers) \(others)".split(separator: " ").map(String.init)
-      var random = SeededRandom(UInt64(seed))
+      var random = SeededRandom(seed: UInt64(seed))
       for _ in 0..<30 {
         let socket = try PlainSocket(.ipv4(server.port))
         var text: [UInt8] = []

@@ -223,6 +223,17 @@ extension ServerSuite {
       #expect(try refusal(users.path).contains("larger than"))
     }
 
+    /// Users that another program writes: `-Y <(program)`.
+    @Test func usersFromAPipe() throws {
+      let users = try UserFile("")
+      let pipe = users.folder.path + "/pipe"
+      try #require(mkfifo(pipe, 0o600) == 0)
+      let writer = Thread { FileHandle(forWritingAtPath: pipe)?.write(Data("user:word\n".utf8)) }
+      writer.start()
+      let server = try ServerProcess(arguments: ["-Y", pipe])
+      #expect(try PlainSocket(.ipv4(server.port)).line(LoginTests.login) == "STORED\r\n")
+    }
+
     /// Two passwords in turn while clients log in: each login is judged by one file; who is in stays in.
     @Test(arguments: ["-Y", "-S"])
     func reloadUnderLoad(option: String) throws {

@@ -76,7 +76,8 @@ struct ConnectionCounts {
   private func idle(_ choice: ServerChoice, _ bench: BenchOptions, open: Int) throws -> IdleFigures {
     guard let row = bench.cases.first else { throw BenchFailure.usage("connections: no case") }
     let server = try ServerUnderTest(
-      choice, threads: bench.threadCount, floorSizes: nil, moreArguments: bench.with(open: open).connectionArguments)
+      choice, threads: bench.threadCount, memoryMegabytes: row.memoryMegabytes, floorSizes: nil,
+      moreArguments: bench.with(open: open).connectionArguments)
     let keyCount = 1000
     try server.fill(row, keyCount: keyCount, bench)
     let pool = RequestPool(row, keyCount: keyCount, batches: open)

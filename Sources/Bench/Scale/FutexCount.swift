@@ -27,7 +27,8 @@ struct FutexCount {
 
   /// Futex calls of a server's life, start included, by its million requests.
   private static func count(_ choice: ServerChoice, _ row: LoadCase, _ options: BenchOptions) throws -> Double {
-    let server = try ServerUnderTest(choice, threads: options.threadCount, floorSizes: nil, wrapper: strace)
+    let server = try ServerUnderTest(
+      choice, threads: options.threadCount, memoryMegabytes: row.memoryMegabytes, floorSizes: nil, wrapper: strace)
     try server.fill(row, keyCount: row.keyCount, options)
     let pool = RequestPool(row, keyCount: row.keyCount, batches: batches)
     do {

@@ -54,9 +54,10 @@ struct QuietClient {
   private func measure(_ row: LoadCase, _ bench: BenchOptions) throws -> [ServerRounds<QuietFigures>] {
     let team = try LoadTeam(row, bench)
     let servers = try bench.servers.map { choice in
-      let server = try ServerUnderTest(choice, threads: bench.threadCount, floorSizes: nil)
+      let server = try ServerUnderTest(
+        choice, threads: bench.threadCount, memoryMegabytes: row.memoryMegabytes, floorSizes: nil)
       try server.fill(row, keyCount: row.keyCount, bench)
-      try server.settle()
+      try server.settle(holding: row.keyCount)
       return server
     }
     var figures = servers.map { ServerRounds<QuietFigures>(name: $0.choice.name) }

@@ -23,6 +23,17 @@ struct EvictionTests {
     return (test, count)
   }
 
+  /// A store whose one page holds five items of 190,000 bytes, "0" to "4", and is full with them.
+  private func fullSmallClass(_ order: EvictionOrder) throws -> TestStore {
+    let test = TestStore {
+      $0.memoryLimitBytes = 1 << 20
+      $0.order = order
+      $0.slabs.explicitSizes = [200_000]
+    }
+    for number in 0..<5 { try test.put("\(number)", pattern(190_000)) }
+    return test
+  }
+
   private func put(_ test: TestStore, _ number: Int, exptime: Int64 = 0) throws(ReservationFailure) {
     try test.put("\(number)", pattern(EvictionTests.valueByteCount, salt: number), exptime: exptime)
   }
@@ -103,13 +114,8 @@ struct EvictionTests {
   }
 
   @Test(arguments: EvictionOrder.allCases) func allItemsActiveInASmallClass(_ order: EvictionOrder) throws {
-    let test = TestStore {
-      $0.memoryLimitBytes = 1 << 20
-      $0.order = order
-      $0.slabs.explicitSizes = [200_000]
-    }
+    let test = try fullSmallClass(order)
     for number in 0..<5 {
-      try test.put("\(number)", pattern(190_000))
       test.read("\(number)")
       test.read("\(number)")
     }
@@ -193,13 +199,8 @@ struct EvictionTests {
 
   /// A list of held items is no reason to refuse while another list of the class has some that nobody holds.
   @Test(arguments: EvictionOrder.allCases) func heldItemsOfOneListDoNotHideTheOthers(_ order: EvictionOrder) throws {
-    let test = TestStore {
-      $0.memoryLimitBytes = 1 << 20
-      $0.order = order
-      $0.slabs.explicitSizes = [200_000]
-    }
+    let test = try fullSmallClass(order)
     for number in 0..<5 {
-      try test.put("\(number)", pattern(190_000))
       test.read("\(number)")
       test.read("\(number)")
     }
@@ -228,12 +229,7 @@ struct EvictionTests {
   }
 
   @Test(arguments: EvictionOrder.allCases) func aClassWhoseItemsAreAllHeldIsOutOfMemory(_ order: EvictionOrder) throws {
-    let test = TestStore {
-      $0.memoryLimitBytes = 1 << 20
-      $0.order = order
-      $0.slabs.explicitSizes = [200_000]
-    }
-    for number in 0..<5 { try test.put("\(number)", pattern(190_000)) }
+    let test = try fullSmallClass(order)
     let held = try (0..<5).map { try #require(test.hold("\($0)")) }
     #expect(throws: ReservationFailure.noMemory) { try test.put("5", pattern(190_000)) }
     test.store.value.release(held[3].ref)
