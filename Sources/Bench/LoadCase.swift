@@ -75,6 +75,12 @@ struct LoadCase: Sendable {
       "get100k", "get of one key with 100 000 bytes", .get, keyCount: 1_000, valueByteCount: 100_000,
       batchesPerRound: 20_000, isInstructionCounted: false),
     LoadCase(
+      "set100k", "set of 100 000 bytes", .set, keyCount: 1_000, valueByteCount: 100_000, batchesPerRound: 15_000,
+      isInstructionCounted: false),
+    LoadCase(
+      "get1m", "get of one key with 1 000 000 bytes", .get, keyCount: 100, valueByteCount: 1_000_000,
+      batchesPerRound: 2_000, isInstructionCounted: false),
+    LoadCase(
       "mget100-2m", "get of 100 keys out of 2 million", .get, keysPerGet: 100, keyCount: 2_000_000,
       batchesPerRound: 10_000, isQuick: false, isInstructionCounted: false),
     .large("mget100-20m", "get of 100 keys out of 20 million", keysPerGet: 100, batchesPerRound: 10_000),
