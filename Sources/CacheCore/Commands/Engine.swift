@@ -13,8 +13,8 @@ public struct EngineConfiguration: Sendable {
   /// After `VERSION `.
   public var versionText: String
   /// Values above this are held and sent from the item's memory instead of copied into the reply.
-  public var gatherThresholdByteCount = 16 << 10
-  public var replyByteCount = 64 << 10
+  public var gatherThresholdByteCount = 32 << 10
+  public var replyByteCount = 128 << 10
 
   public init(modes: Modes, prefixes: PrefixCounts, registry: CounterRegistry, versionText: String) {
     self.modes = modes
