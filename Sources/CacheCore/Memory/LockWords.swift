@@ -16,10 +16,12 @@ struct LockWords {
   /// 2^n - 1, the highest such number that is an index.
   private let lowBits: UInt64
 
+  /// At least one lock.
   init(count: Int) {
+    precondition(count > 0)
     self.count = count
-    lowBits = count > 0 ? (1 << UInt64(Int.bitWidth - 1 - count.leadingZeroBitCount)) - 1 : 0
-    unsafe entries = .allocate(capacity: max(count, 1))
+    lowBits = (1 << UInt64(Int.bitWidth - 1 - count.leadingZeroBitCount)) - 1
+    unsafe entries = .allocate(capacity: count)
     // Rule 1: allocated for count entries just above.
     for index in 0..<count { unsafe (entries + index).initialize(to: Entry()) }
   }
