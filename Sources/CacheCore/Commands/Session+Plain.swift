@@ -21,6 +21,11 @@ struct PlainLine {
   var flags = InputPart.none
   /// Where the next line begins.
   var next = 0
+
+  /// "get ", "set " and "mg " as little-endian words.
+  static let getVerb: UInt32 = 0x2074_6567
+  static let setVerb: UInt32 = 0x2074_6573
+  static let fetchVerb: UInt32 = 0x20_676d
 }
 
 /// Where the newline and the spaces of a short line are.
@@ -98,7 +103,7 @@ extension Session {
     let block = view.block(at: position)
     let count = end &- position
     // The only blanks are the verb's space and CRLF at the end.
-    guard block.halfWord == 0x2074_6567, count > 6, count <= Session.loneGetByteCount,
+    guard block.halfWord == PlainLine.getVerb, count > 6, count <= Session.loneGetByteCount,
       block.blanks(count) == 0b1000 | 0b11 &<< UInt64(truncatingIfNeeded: count &- 2),
       block.word(at: count &- 2) & 0xffff == ReplyCursor.lineEnd
     else { return false }
@@ -135,43 +140,12 @@ extension Engine {
   /// their buckets and items are on their way.
   @inline(never)
   fileprivate mutating func readPlainLines(_ input: borrowing InputView, from start: Int) -> Int {
-    let lines = plainLines.prefix(Engine.plainGroupSize)
+    var lines = plainLines.prefix(Engine.plainGroupSize)
     let prefetcher = store.value.prefetcher
     var position = start
     var count = 0
     while count < Engine.plainGroupSize, position < input.end {
-      let block = input.block(at: position)
-      guard let look = LineLook(block, room: input.end &- position) else { break }
-      let verb = block.halfWord
-      let key: InputPart
-      var next = position &+ look.countWithEnd
-      if verb == 0x2074_6567 {  // "get "
-        // The only space is the verb's.
-        guard look.spaces == 0b1000, look.count > 4 else { break }
-        lines[count].command = .get
-        key = InputPart(position &+ 4, to: position &+ look.count)
-      } else if verb == 0x2074_6573 {  // "set "
-        guard let numbers = SetNumbers(block, look) else { break }
-        let value = InputPart(start: UInt32(truncatingIfNeeded: next), count: numbers.valueByteCount)
-        next = value.range.end
-        guard next &+ 2 <= input.end, input.pair(at: next) == 0x0a0d else { break }
-        next &+= 2
-        lines[count].command = .set
-        lines[count].clientFlags = numbers.clientFlags
-        lines[count].exptime = numbers.exptime
-        lines[count].value = value
-        key = InputPart(position &+ 4, to: position &+ numbers.keyEnd)
-      } else if verb & 0xff_ffff == 0x20_676d {  // "mg "
-        let keyEnd = min((look.spaces & ~0b111).trailingZeroBitCount, look.count)
-        guard keyEnd > 3, let flags = MetaParser.plainFlags(block, from: keyEnd, to: look.count) else { break }
-        lines[count].command = .fetch
-        lines[count].flags = InputPart(position &+ keyEnd, to: position &+ look.count)
-        lines[count].wantsValue = flags.wantsValue
-        lines[count].isQuiet = flags.isQuiet
-        key = InputPart(position &+ 3, to: position &+ keyEnd)
-      } else {
-        break
-      }
+      guard let (key, next) = readPlainLine(input, at: position, into: lines, count) else { break }
       let hash = store.value.hash(input[key])
       prefetcher.askForBucket(hash)
       lines[count].key = key
@@ -180,10 +154,47 @@ extension Engine {
       position = next
       count &+= 1
     }
+    lines = lines.prefix(count)
     if count > 1 {
-      let lines = plainLines.prefix(count)
       for index in 0..<count { prefetcher.askForItem(lines[index].hash) }
     }
     return count
+  }
+
+  /// Reads the line at `position` into place `index`, but for what all lines have: its key, and where the next begins,
+  /// which are returned. nil when it is not plain or not all there.
+  @inline(always)
+  private func readPlainLine(
+    _ input: borrowing InputView, at position: Int, into lines: FixedArray<PlainLine>, _ index: Int
+  ) -> (key: InputPart, next: Int)? {
+    let block = input.block(at: position)
+    guard let look = LineLook(block, room: input.end &- position) else { return nil }
+    let next = position &+ look.countWithEnd
+    switch block.halfWord {
+    case PlainLine.getVerb:
+      // The only space is the verb's.
+      guard look.spaces == 0b1000, look.count > 4 else { return nil }
+      lines[index].command = .get
+      return (InputPart(position &+ 4, to: position &+ look.count), next)
+    case PlainLine.setVerb:
+      guard let numbers = SetNumbers(block, look) else { return nil }
+      let value = InputPart(start: UInt32(truncatingIfNeeded: next), count: numbers.valueByteCount)
+      let valueEnd = value.range.end
+      guard valueEnd &+ 2 <= input.end, UInt64(input.pair(at: valueEnd)) == ReplyCursor.lineEnd else { return nil }
+      lines[index].command = .set
+      lines[index].clientFlags = numbers.clientFlags
+      lines[index].exptime = numbers.exptime
+      lines[index].value = value
+      return (InputPart(position &+ 4, to: position &+ numbers.keyEnd), valueEnd &+ 2)
+    case let verb where verb & 0xff_ffff == PlainLine.fetchVerb:
+      let keyEnd = min((look.spaces & ~0b111).trailingZeroBitCount, look.count)
+      guard keyEnd > 3, let flags = MetaParser.plainFlags(block, from: keyEnd, to: look.count) else { return nil }
+      lines[index].command = .fetch
+      lines[index].flags = InputPart(position &+ keyEnd, to: position &+ look.count)
+      lines[index].wantsValue = flags.wantsValue
+      lines[index].isQuiet = flags.isQuiet
+      return (InputPart(position &+ 3, to: position &+ keyEnd), next)
+    default: return nil
+    }
   }
 }
