@@ -39,7 +39,7 @@ extension Engine {
     return true
   }
 
-  /// As above, for a plain mg that nobody observes, which is plain line `index` of `input`.
+  /// As `fetch`, for a plain mg that nobody observes, which is plain line `index` of `input`.
   @inline(always)
   mutating func fetchPlain(
     _ lines: FixedArray<PlainLine>, _ index: Int, _ input: borrowing InputView
@@ -55,8 +55,7 @@ extension Engine {
       lines[index].flags.count == 2, contents.valueByteCount <= shortValueLimit
     else { return fetchUnusual(found.item.ref, lines[index], key, input.span, held) }
     guard MetaComposer.composeShort(contents, &reply) else { return false }
-    counters.addGetHit(segmentNumber: contents.segmentNumber, slabClass: store.value.slabs.slabClass(of: found.item))
-    store.value.bump(found.item, contents.head, now: now)
+    noteRead(found.item, contents)
     return true
   }
 
@@ -87,8 +86,7 @@ extension Engine {
         MetaComposer.composePlainHit(item, plain, words, now: now, &$0)
       }
       guard isComposed else { return false }
-      counters.addGetHit(segmentNumber: contents.segmentNumber, slabClass: store.value.slabs.slabClass(of: item))
-      store.value.bump(item, contents.head, now: now)
+      noteRead(item, contents)
       return true
     }
     guard reply.hasRoom(Session.replyRoomByteCount) else { return false }
@@ -110,8 +108,7 @@ extension Engine {
     guard contents.flags.isDisjoint(with: [.stale, .tokenSent, .chunked]), contents.valueByteCount <= gatherThreshold
     else { return fetchUnusual(found.item.ref, header, input[key.part], held) }
     guard BinaryComposer.composeHit(contents, cas: found.item.cas, header, &reply) else { return false }
-    counters.addGetHit(segmentNumber: contents.segmentNumber, slabClass: store.value.slabs.slabClass(of: found.item))
-    store.value.bump(found.item, contents.head, now: now)
+    noteRead(found.item, contents)
     return true
   }
 

@@ -31,16 +31,7 @@ extension Engine {
 
   @inline(never)
   private mutating func retrievePlain(_ input: borrowing InputView, from start: Int) -> RetrievalEnd {
-    var words = WordScanner(input, from: start)
-    while true {
-      let (count, isTooLong) = readGroup(input, &words)
-      let keys = group.prefix(count)
-      for index in 0..<count where !lookPlain(input[keys[index].part], hash: keys[index].hash, isLast: false) {
-        return .replyFull(position: keys[index].part.range.start)
-      }
-      if isTooLong { return .badKey }
-      if count < Engine.groupSize { return .done }
-    }
+    retrieve(nil, input, from: start)
   }
 
   /// As above for gets, gat and gats, and for get when somebody observes.
@@ -48,12 +39,27 @@ extension Engine {
   private mutating func retrieveAny(
     _ retrieval: Retrieval, _ input: borrowing InputView, from start: Int
   ) -> RetrievalEnd {
+    retrieve(retrieval, input, from: start)
+  }
+
+  /// Both of them; nil is a plain get.
+  @inline(always)
+  private mutating func retrieve(
+    _ retrieval: Retrieval?, _ input: borrowing InputView, from start: Int
+  ) -> RetrievalEnd {
     var words = WordScanner(input, from: start)
     while true {
       let (count, isTooLong) = readGroup(input, &words)
       let keys = group.prefix(count)
-      for index in 0..<count where !lookAny(retrieval, input[keys[index].part], hash: keys[index].hash) {
-        return .replyFull(position: keys[index].part.range.start)
+      for index in 0..<count {
+        let key = input[keys[index].part]
+        let isDone: Bool
+        if let retrieval {
+          isDone = lookAny(retrieval, key, hash: keys[index].hash)
+        } else {
+          isDone = lookPlain(key, hash: keys[index].hash, isLast: false)
+        }
+        if !isDone { return .replyFull(position: keys[index].part.range.start) }
       }
       if isTooLong { return .badKey }
       if count < Engine.groupSize { return .done }
@@ -97,9 +103,7 @@ extension Engine {
       return answer(found.item.ref, .plain, isLast: isLast, held)
     }
     guard TextComposer.composeShort(found.contents, isLast: isLast, &reply) else { return false }
-    counters.addGetHit(
-      segmentNumber: found.contents.segmentNumber, slabClass: store.value.slabs.slabClass(of: found.item))
-    store.value.bump(found.item, found.contents.head, now: now)
+    noteRead(found.item, found.contents)
     return true
   }
 
@@ -161,6 +165,13 @@ extension Engine {
     reply.append("\r\n")
     store.value.bump(item, now: now)
     return true
+  }
+
+  /// Counts the hit of a get that nobody observes, and notes that the item was read. Under the item lock.
+  @inline(__always)
+  mutating func noteRead(_ item: Item, _ contents: ItemContents) {
+    counters.addGetHit(segmentNumber: contents.segmentNumber, slabClass: store.value.slabs.slabClass(of: item))
+    store.value.bump(item, contents.head, now: now)
   }
 
   /// Counts a hit, and tells those who observe.

@@ -100,13 +100,7 @@ extension AtomicCells: @unchecked Sendable {}
 struct AtomicRows {
   static let rowCount = 256
   static let columnCount = 16
-  private let cells: AtomicCells
-  private let words: UnsafeMutablePointer<Atomic<UInt64>>
-
-  init() {
-    cells = AtomicCells(count: AtomicRows.rowCount * AtomicRows.columnCount)
-    unsafe words = unsafe cells.words
-  }
+  private let cells = AtomicCells(count: AtomicRows.rowCount * AtomicRows.columnCount)
 
   /// Column 0 to 15; traps outside.
   @inline(__always)
@@ -124,7 +118,7 @@ struct AtomicRows {
   @inline(__always)
   func addOneAsOnlyWriter(_ row: UInt8, _ column: Int) {
     // Rule 3: the column is checked in index(), and there is a row for every byte.
-    let word = unsafe words + index(row, column)
+    let word = unsafe cells.words + index(row, column)
     unsafe word.pointee.store(word.pointee.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
   }
 }

@@ -35,6 +35,14 @@ private func hasSameMiddle(_ first: UnsafeRawPointer, _ second: UnsafeRawPointer
   return true
 }
 
+/// Bit i is set when byte i of the 32 at `place` is `wanted`.
+///
+/// The caller vouches for them.
+@unsafe @inline(__always)
+func matches32(_ place: UnsafeRawPointer, _ wanted: UInt8) -> UInt32 {
+  unsafe csystem_matches16(place, wanted) | csystem_matches16(place + 16, wanted) &<< 16
+}
+
 extension RawSpan {
   /// The byte at `offset`; traps outside.
   @inline(__always)
@@ -66,8 +74,7 @@ extension RawSpan {
     precondition(offset >= 0 && offset &+ 32 <= byteCount)
     return unsafe withUnsafeBytes { bytes in
       // Rule 3: offset checked above, so there are bytes.
-      let place = unsafe bytes.baseAddress.unsafelyUnwrapped + offset
-      return unsafe csystem_matches16(place, wanted) | csystem_matches16(place + 16, wanted) &<< 16
+      unsafe CacheCore.matches32(bytes.baseAddress.unsafelyUnwrapped + offset, wanted)
     }
   }
 
@@ -101,20 +108,6 @@ extension RawSpan {
     guard newlines != 0 else { return end &- start <= 32 ? nil : firstIndex(of: 0x0a, from: start &+ 32, to: end) }
     let found = start &+ newlines.trailingZeroBitCount
     return found < end ? found : nil
-  }
-
-  /// Whether the bytes are those of `other`.
-  @inline(__always)
-  func isEqual(to other: RawSpan) -> Bool {
-    let count = byteCount
-    guard count == other.byteCount else { return false }
-    return unsafe withUnsafeBytes { bytes in
-      unsafe other.withUnsafeBytes { others in
-        guard let first = bytes.baseAddress, let second = others.baseAddress else { return count == 0 }
-        // Rule 3: the counts are the same.
-        return unsafe hasSameBytes(first, second, count: count)
-      }
-    }
   }
 
   /// Whether the bytes of `range` are those of `text`.

@@ -90,10 +90,16 @@ struct InputBlock: ~Escapable {
 
   /// Bit i is set when byte i is `wanted`, for the first 32 bytes.
   @inline(__always)
-  func firstHalf(_ wanted: UInt8) -> UInt32 { unsafe matches(base, wanted) }
+  func firstHalf(_ wanted: UInt8) -> UInt32 {
+    // Rule 3: inside what the initialiser asks for.
+    unsafe matches32(base, wanted)
+  }
   /// The same for the other 32.
   @inline(__always)
-  func secondHalf(_ wanted: UInt8) -> UInt32 { unsafe matches(base + 32, wanted) }
+  func secondHalf(_ wanted: UInt8) -> UInt32 {
+    // Rule 3: as above.
+    unsafe matches32(base + 32, wanted)
+  }
   /// Bit i is set when byte i is `wanted`.
   @inline(__always)
   func matches(_ wanted: UInt8) -> UInt64 { UInt64(secondHalf(wanted)) &<< 32 | UInt64(firstHalf(wanted)) }
@@ -101,16 +107,10 @@ struct InputBlock: ~Escapable {
   /// Bit i is set when byte i is a space or a control character, for as many bytes as `count` says, 0 to 63.
   @inline(__always)
   func blanks(_ count: Int) -> UInt64 {
-    // Rule 3: inside what the initialiser asks for.
+    // Rule 3: as above.
     var found = UInt64(unsafe csystem_blanks16(base) | csystem_blanks16(base + 16) &<< 16)
     if count > 32 { found |= UInt64(unsafe csystem_blanks16(base + 32) | csystem_blanks16(base + 48) &<< 16) &<< 32 }
     return found & (1 &<< UInt64(truncatingIfNeeded: count) &- 1)
-  }
-
-  @unsafe @inline(__always)
-  private func matches(_ place: UnsafeRawPointer, _ wanted: UInt8) -> UInt32 {
-    // Rule 3: inside what the initialiser asks for.
-    unsafe csystem_matches16(place, wanted) | csystem_matches16(place + 16, wanted) &<< 16
   }
 
   /// Byte `index` modulo 64.

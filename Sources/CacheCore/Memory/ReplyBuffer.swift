@@ -139,9 +139,7 @@ public struct ReplyBuffer: ~Copyable {
     var cursor = unsafe ReplyCursor(base: base + place, limit: lineRoom)
     body(&cursor)
     let valuePlace = place &+ cursor.count
-    unsafe value.withUnsafeBytes { source in
-      if let start = source.baseAddress { unsafe copyBytes(from: start, to: base + valuePlace, count: size) }
-    }
+    unsafe MemoryWindow(pointer: base + valuePlace, count: size).copy(from: value)
     unsafe base.storeBytes(of: end, toByteOffset: valuePlace &+ size, as: UInt64.self)
     count = valuePlace &+ size &+ endByteCount
     return true
